@@ -1,0 +1,57 @@
+"""Batches over devices: each device runs its own share of a batch, and none waits for another.
+
+A loop whose length depends on the data stops when the *whole* batch is done, so under `jit` with a
+sharded batch XLA has all devices agree at every step (an all-reduce per iteration). Declaring the
+batch axes independent lets every device run its own loop: no collective remains.
+"""
+
+from functools import lru_cache
+
+import jax
+from jax.experimental.custom_partitioning import custom_partitioning
+from jax.sharding import NamedSharding, PartitionSpec
+
+
+def partition_batch(function, ranks, batch_axes, result_axes):
+    """Wrap `function` so that a sharded batch stays where it is.
+
+    Axes are named by strings. `batch_axes[i]` names the leading axes of argument i, `result_axes`
+    those of the result; axes of one name are one batch axis, cut alike. The remaining axes (argument
+    i has `ranks[i]` in all, the last entry is the result's) are never cut.
+    """
+    if not result_axes:
+        return function
+    *labels, result = [
+        [*lead, *(f"m{i}x{j}" for j in range(rank - len(lead)))]
+        for i, (rank, lead) in enumerate(zip(ranks, [*batch_axes, result_axes], strict=True))
+    ]
+    whole = [name for axes in [*labels, result] for name in axes if name.startswith("m")]
+
+    def partition(_, __, result_shape):
+        mesh, spec = result_shape.sharding.mesh, result_shape.sharding.spec
+        cut = dict(zip(result_axes, spec, strict=False))
+
+        def place(axes):
+            return NamedSharding(mesh, PartitionSpec(*(cut.get(name) for name in axes)))
+
+        return mesh, function, place(result), tuple(map(place, labels))
+
+    wrapped = custom_partitioning(lambda *args: function(*args))  # it wants positions, not keywords
+    wrapped.def_partition(
+        partition=partition,
+        sharding_rule=", ".join(map(" ".join, labels)) + " -> " + " ".join(result),
+        need_replication_factors=tuple(whole),
+    )
+    return wrapped
+
+
+@lru_cache
+def names_devices():
+    """A jaxpr for the parameters of a primitive whose lowering calls `partition_batch`.
+
+    JAX tells a lowering its devices only if it finds a primitive that asks for them, and it looks
+    inside the jaxprs that a primitive has as parameters.
+    """
+    identity = custom_partitioning(lambda x: x)
+    identity.def_partition(partition=None, sharding_rule="i -> i")
+    return jax.make_jaxpr(identity)(jax.ShapeDtypeStruct((1,), "float32"))

@@ -1,0 +1,125 @@
+"""Divided differences of any scalar function, accurate at any distance of the nodes.
+
+For nodes x₀ <= ... <= x_k there are two formulas,
+
+    f[x₀..x_k] = (f[x₁..x_k] - f[x₀..x_{k-1}]) / (x_k - x₀)               the recursion, and
+    f[x₀..x_k] = (1/k!) E f^(k)(Σ t_i x_i),  t uniform on the simplex      (Hermite-Genocchi).
+
+The recursion loses eps / gap; the integral does not care how close the nodes are, and converges as
+long as f is smooth at the scale of their hull. Which one holds depends on f, whose scale and
+singularities nobody tells us, so each difference takes the formula with the smaller error bound:
+the recursion knows its rounding error, and the integral sees its truncation error in the decay of
+the Chebyshev coefficients of f', ..., f^(k) on the hull. No gap is compared with a tolerance.
+
+The integral needs no cubature. With f^(k) = Σ c_m T_m(ξ) on the hull, ξ in [-1, 1], the mean of a
+monomial over the simplex is a complete homogeneous symmetric polynomial of the nodes,
+E (Σ t_i ξ_i)^r = h_r(ξ₀..ξ_k) / C(r + k, k), and the c_m depend on the two end nodes alone.
+
+Sources: de Boor, Divided Differences, Surveys in Approximation Theory 1 (2005); Higham, Functions of
+Matrices (2008), appendix B.16.
+"""
+
+from functools import cache
+from math import comb, factorial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_POINTS = 12
+
+
+class DividedDifferences:
+    """f[x_{i₀}, ..., x_{i_k}] over ascending nodes x, for k up to `order`."""
+
+    def __init__(self, f, x, order: int):
+        self.x, self.f = x, jax.vmap(f)(x)
+        self.eps = jnp.finfo(x.dtype).eps
+        self.gap = x[None, :] - x[:, None]  # x_j - x_i, used for i <= j
+        self.pairs = [None, *_on_hulls(f, x, self.gap, order)]
+
+    def __call__(self, *indices):
+        """The differences at index arrays of one shape, in any order."""
+        s = jnp.sort(jnp.stack(jnp.broadcast_arrays(*indices)), 0)
+        value = [self.f[i] for i in s]
+        error = [self.eps * jnp.abs(v) for v in value]
+        for k in range(1, len(s)):
+            windows = [s[p : p + k + 1] for p in range(len(s) - k)]
+            value, error = zip(
+                *(
+                    self._difference(w, value[p : p + 2], error[p : p + 2])
+                    for p, w in enumerate(windows)
+                ),
+                strict=True,
+            )
+        return value[0]
+
+    def _difference(self, s, value, error):
+        k, gap = len(s) - 1, self.gap[s[0], s[-1]]
+        safe = jnp.where(gap > 0, gap, 1.0)
+        recursion = (value[1] - value[0]) / safe.astype(value[0].dtype)
+        rounding = jnp.where(gap > 0, (error[0] + error[1]) / safe, jnp.inf)
+        coefficients, truncation = (table[s[0], s[-1]] for table in self.pairs[k])
+        position = [2 * (self.x[i] - self.x[s[0]]) / safe - 1 for i in s[1:-1]]
+        means = _chebyshev_means(position, k, gap).astype(coefficients.dtype)
+        integral = (coefficients * means).sum(-1) / factorial(k)
+        rounding, truncation = (jnp.where(jnp.isnan(e), jnp.inf, e) for e in (rounding, truncation))
+        better = rounding < truncation
+        return jnp.where(better, recursion, integral), jnp.where(better, rounding, truncation)
+
+
+def _on_hulls(f, x, gap, order):
+    """For k = 1..order the Chebyshev coefficients of f^(k) on every [x_i, x_j] and their error.
+
+    A tail that does not decay at some order j spoils every higher one, by gap^{j-k}: a kink in f is
+    invisible to its second derivative, but not to its first.
+    """
+    nodes, transform = _chebyshev(x.dtype.name)
+    half = jnp.abs(gap) / 2
+    points = (x[:, None] + x[None, :])[..., None] / 2 + half[..., None] * nodes[None, None, :]
+    eps, inherited = jnp.finfo(x.dtype).eps, jnp.zeros_like(half)
+    for _ in range(order):
+        f = _derivative(f)
+        samples = jax.vmap(f)(points.reshape(-1)).reshape(points.shape)
+        c = jnp.einsum("mq,ijq->ijm", transform.astype(samples.dtype), samples, precision="highest")
+        scale = jnp.abs(samples).max(-1)
+        tail = jnp.abs(c[..., -1]) + jnp.abs(c[..., -2])
+        tail = jnp.where(tail > 100 * eps * scale, tail, 0.0)
+        inherited = tail + jnp.where(inherited > 0, inherited / half, 0.0)
+        yield c, inherited + eps * scale
+
+
+def _derivative(f):
+    return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
+
+
+def _chebyshev_means(position, k, gap):
+    """E T_m(Σ t_i ξ_i), m < _POINTS, over the simplex with nodes -1, 1 and `position`."""
+    dtype = gap.dtype
+    h = [jnp.full_like(gap, r % 2 == 0) for r in range(_POINTS)]  # of the two ends
+    for node in position:
+        for r in range(1, _POINTS):
+            h[r] = h[r] + node * h[r - 1]
+    moments = jnp.stack([h[r] / comb(r + k, k) for r in range(_POINTS)], -1)
+    monomials = jnp.asarray(_monomials(), dtype)
+    return jnp.einsum("...r,mr->...m", moments, monomials, precision="highest")
+
+
+@cache
+def _chebyshev(dtype):
+    """The points of the first kind, and the matrix from samples there to coefficients."""
+    angle = (2 * np.arange(_POINTS) + 1) * np.pi / (2 * _POINTS)
+    transform = 2 / _POINTS * np.cos(np.arange(_POINTS)[:, None] * angle)
+    transform[0] /= 2
+    return np.cos(angle).astype(dtype), transform.astype(dtype)
+
+
+@cache
+def _monomials():
+    """Row m: the coefficients of T_m in powers of x."""
+    return np.stack(
+        [
+            np.pad(np.polynomial.chebyshev.cheb2poly(row[: m + 1]), (0, _POINTS - m - 1))
+            for m, row in enumerate(np.eye(_POINTS))
+        ]
+    )

@@ -1,0 +1,189 @@
+"""The matrix exponential.
+
+    exp(A) = T(A / 2^s)^(2^s),        T(X) = exp(X) + O(X¹⁴),
+
+scaling and squaring. T is a chain of five products in which each step needs only X and the step
+before it, so that almost nothing is alive at any time:
+
+    P₁ = α X²,    P_{k+1} = (P_k + a_k X + b_k I) P_k + c_k X,    T = P₅ + I.
+
+The chain has degree 32 but only 13 free coefficients; they are a real root of the 13 equations that
+match the Taylor series up to X¹³, found to 50 digits. With log(e^{-x} T(x)) = Σ h_j x^j, j >= 14,
+and Σ |h_j| θ^{j-1} = u, the backward error is below the unit roundoff u while ‖X^j‖^{1/j} <= θ.
+
+How much to scale: the powers A^j, j >= 14, decide (Al-Mohy & Higham 2009), not ‖A‖, which can be
+far larger. Two bounds on ‖A^j‖^{1/j} come free of further products: from ‖A²‖, and from the row
+vectors 1ᵀ|A|^k. The second also bounds the rounding errors, which no cancellation in A reduces.
+
+Triangular A: after each squaring the diagonal and the first off-diagonal are replaced by their
+closed forms (Al-Mohy & Higham 2009, section 2), which ends the growth of errors there. What is
+replaced is rounding only, so its derivative is zero.
+
+Derivatives: `mcjax._core._matrix_function`. D exp(A)[E] = ∫₀¹ e^{(1-t)A} E e^{tA} dt costs three
+products where the value costs one.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from .._core._check import same_dtype, square
+from .._core._matmul import add_diagonal, matmul, row_minus_column
+from .._core._matrix_function import matrix_function
+from ._funm import funm
+
+_ALPHA = -0.01080986413628675051008
+_CHAIN = (  # (a_k, b_k, c_k)
+    (-0.152402196894260045467, 0.5144058850106680714035, 0.1482490991288412129218),
+    (-0.4082136556581470751462, -2.340758628383345008812, 0.1623280793262899362238),
+    (0.1573037002964830797315, -1.230879406603689871491, -0.1263247929643700313496),
+    (3.168825444951937606738, 4.653715178653622964429, 0.5299609224424702804634),
+)
+_THETA = {"float32": 1.8167, "float64": 0.41276}
+_ROUNDING = 4.0  # how far, in units of θ, |A| may exceed what truncation alone would allow
+
+
+def expm(A: jax.Array, *, hermitian: bool = False) -> jax.Array:
+    """Matrix exponential: SciPy's `expm`, differentiable to any order in both modes.
+
+    Identity: D exp(A)[E] = ∫₀¹ e^{(1-t)A} E e^{tA} dt.
+
+    Args:
+      A: (..., n, n), real or complex; integers are promoted.
+      hermitian: A is symmetric or Hermitian and (A + Aᴴ)/2 is used, through an eigendecomposition
+        (`funm`): exact at any norm, and a second derivative costs no more than a first.
+
+    Returns:
+      exp(A), (..., n, n). NaN for a matrix with entries that are not finite.
+
+    Cost: 5 + s products, s about log2 of the norm, each matrix of a batch its own s and no cap on
+    it; a gradient costs three times that and no storage beyond a few matrices.
+
+    Source: Al-Mohy and Higham, SIAM J. Matrix Anal. Appl. 31 (2009) 970, with a polynomial of our
+    own (see the head of this file).
+    """
+    A = square(A, "expm")
+    return funm(A, jnp.exp, hermitian=True) if hermitian else matrix_function(_expm, A)
+
+
+def expm_frechet(
+    A: jax.Array, E: jax.Array, *, compute_expm: bool = True
+) -> tuple[jax.Array, jax.Array] | jax.Array:
+    """exp(A) and its Fréchet derivative D exp(A)[E]: SciPy's `expm_frechet`.
+
+    Args:
+      A, E: (..., n, n) of one shape.
+      compute_expm: return the pair (SciPy's default), or the derivative alone.
+
+    The derivative is linear in E and differentiable in both; `jax.jvp` of `expm` is the same thing.
+    Cost and source: as for `expm`.
+    """
+    A, E = same_dtype(square(A, "expm_frechet"), square(E, "expm_frechet"))
+    if A.shape != E.shape:
+        raise ValueError(
+            f"expm_frechet: A and E must have one shape, got {A.shape} and {E.shape}; "
+            "use jnp.broadcast_to, or jax.vmap over directions"
+        )
+    value, tangent = jax.jvp(expm, (A,), (E,))
+    return (value, tangent) if compute_expm else tangent
+
+
+def _expm(A):
+    # In a branch of its own the derivative shares nothing with the value: XLA would otherwise keep
+    # the intermediates of one for the other, twice the memory for a sixth of the time.
+    return lax.cond(jnp.any(jnp.isfinite(A)), _scale_and_square, lambda A: A * jnp.nan, A)
+
+
+def _scale_and_square(A):
+    if A.size == 0:
+        return A
+    size = jnp.abs(lax.stop_gradient(A))
+    norm = size.sum(-2, keepdims=True).max(-1, keepdims=True)
+    p = _finite(jnp.ceil(jnp.log2(norm)))  # ‖A / 2^p‖ <= 1: its square cannot overflow
+    A_p = A * jnp.exp2(-p).astype(A.dtype)
+    A_p_squared = matmul(A_p, A_p)
+    s = _squarings(size, norm, p, jnp.abs(lax.stop_gradient(A_p_squared)))
+
+    X = A * jnp.exp2(-s).astype(A.dtype)
+    up = jnp.exp2(p - s).astype(A.dtype)
+    P = (_ALPHA * up) * A_p_squared * up
+    for a, b, c in _CHAIN:
+        P = matmul(add_diagonal(P + a * X, b), P) + c * X
+    P = add_diagonal(P, 1.0)
+
+    triangular = _is_triangular(A) & jnp.isfinite(norm)
+
+    def refine(k, P):  # P approximates exp(A / 2^(s - k))
+        def refined(P):
+            X = lax.stop_gradient(A) * jnp.exp2(k - s).astype(A.dtype)
+            return _replace(P, jnp.where(triangular, _triangular_band(X, P), P))
+
+        return lax.cond(jnp.any(triangular), refined, lambda P: P, P)
+
+    def square_once(state):
+        k, P = state
+        squared = refine(k + 1, matmul(P, P))
+        return k + 1, squared if A.ndim == 2 else jnp.where(k < s, squared, P)
+
+    zero = jnp.zeros_like(s.max())
+    return lax.while_loop(lambda state: state[0] < s.max(), square_once, (zero, refine(zero, P)))[1]
+
+
+def _squarings(size, norm, p, size_of_square):
+    """The least s with ‖(A / 2^s)^j‖^{1/j} <= θ for j >= 14, from bounds on those powers of A."""
+    theta = _THETA[norm.dtype.name]
+    relative = size / jnp.where(norm > 0, norm, 1.0)
+    row = relative.sum(-2, keepdims=True)
+    for _ in range(7):
+        row = matmul(row, relative)
+    log_norm = jnp.log2(norm)
+    # ‖A^j‖^{1/j} is about ‖|A|⁸‖^{1/8} at most; and A¹⁵ = (A²)⁷ A gives a bound that sees signs.
+    rate = log_norm + jnp.log2(row.max(-1, keepdims=True)) / 8
+    log_square = jnp.log2(size_of_square.sum(-2, keepdims=True).max(-1, keepdims=True)) + 2 * p
+    signed = (7 * log_square + log_norm) / 15
+    bound = jnp.maximum(jnp.minimum(rate, signed), rate - jnp.log2(_ROUNDING))
+    return _finite(jnp.maximum(jnp.ceil(bound - jnp.log2(theta)), 0))
+
+
+def _finite(x):
+    return jnp.where(jnp.isfinite(x), x, 0)
+
+
+def _is_triangular(A):
+    below = row_minus_column(A) > 0
+    above = row_minus_column(A) < 0
+    upper = jnp.all(jnp.where(below, A == 0, True), (-2, -1), keepdims=True)
+    lower = jnp.all(jnp.where(above, A == 0, True), (-2, -1), keepdims=True)
+    return upper | lower
+
+
+def _triangular_band(X, P):
+    """P with the diagonal and the first off-diagonals of exp(X), X triangular.
+
+    exp(X)_{i,i+1} = x_{i,i+1} (e^a - e^b)/(a - b), and with a the larger of the two in real part
+    the divided difference is e^a expm1(b - a)/(b - a), without cancellation or overflow.
+    """
+    d = jnp.diagonal(X, axis1=-2, axis2=-1)
+    e = jnp.exp(d)
+    a = jnp.where(d[..., 1:].real > d[..., :-1].real, d[..., 1:], d[..., :-1])
+    b = d[..., 1:] + d[..., :-1] - a
+    gap = b - a
+    ratio = jnp.where(gap == 0, 1.0, jnp.expm1(gap) / jnp.where(gap == 0, 1.0, gap))
+    difference = jnp.exp(a) * ratio
+    padding = [(0, 0)] * (X.ndim - 2)
+    right = jnp.pad(difference, [*padding, (0, 1)])  # indexed by the smaller of i, j
+    offset = row_minus_column(X)
+    P = jnp.where(offset == 0, e[..., :, None], P)
+    P = jnp.where(offset == -1, X * right[..., :, None], P)
+    return jnp.where(offset == 1, X * right[..., None, :], P)
+
+
+@jax.custom_jvp
+def _replace(P, exact):
+    """The value `exact` with the derivative of P, which approximates it."""
+    return exact
+
+
+@_replace.defjvp
+def _(primals, tangents):
+    return primals[1], tangents[0]

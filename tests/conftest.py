@@ -1,0 +1,25 @@
+"""The strict world: 64 bits, no implicit broadcasting or promotion, eight devices, seeded keys."""
+
+import os
+import zlib
+
+# jax 0.10 can hang in a batched eigh on several fake CPU devices with a small thread pool.
+os.environ["NPROC"] = "32"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+
+import jax
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_report_header():
+    return f"jax: {jax.__version__}, {jax.device_count()} {jax.default_backend()} devices"
+
+
+@pytest.fixture
+def key(request):
+    """A random key of the test's own: the same in every run, on every machine."""
+    return jax.random.key(zlib.crc32(request.node.name.encode()))
