@@ -1,0 +1,97 @@
+"""The principal square root of a matrix.
+
+The scaled product form of the Denman-Beavers iteration (Cheng, Higham, Kenney & Laub 2001),
+
+    M ← ½ (I + ½ (μ² M + μ⁻² M⁻¹)),    X ← ½ μ X (I + μ⁻² M⁻¹),    from M = X = A,
+
+is Newton's method for sign([[0, A], [I, 0]]): X² = A M holds throughout, M → I and X → A^{1/2}
+quadratically. With μ = (‖M⁻¹‖/‖M‖)^{1/4} the number of steps hardly depends on the conditioning.
+Only inverses and products: no Schur form, which no GPU has.
+
+Once ‖M - I‖ = δ <= √eps one step leaves an error δ², in X and in every derivative of X: the derivatives
+of M - I decay with it. Identity for the derivative:  X L + L X = E,  L = D sqrtm(A)[E].
+
+Hermitian A ⪰ 0: f(λ) = √λ (`_funm`); rounding may leave λ slightly below 0, which counts as 0.
+"""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from .._core._check import square
+from .._core._matmul import add_diagonal, matmul
+from .._core._matrix_function import matrix_function
+from ._funm import funm
+
+_MOST_STEPS = 100  # an eigenvalue at angle π - φ takes log2(1/φ) steps; on the branch cut no number
+
+
+def sqrtm(A: jax.Array, *, hermitian: bool = False) -> jax.Array:
+    """Principal square root: X X = A, eigenvalues of X in the open right half-plane.
+
+    Identity: X L + L X = E for L = D sqrtm(A)[E].
+
+    Args:
+      A: (..., n, n), real or complex, no eigenvalue on the closed negative real axis.
+      hermitian: A is symmetric or Hermitian and (A + Aᴴ)/2 is used; A may then be singular.
+
+    Returns:
+      X of A's shape and dtype. NaN where there is no principal root of that dtype: eigenvalues that
+      are negative (also for complex A, where the branch is undecided) or zero (with `hermitian`,
+      only the derivative is infinite there). SciPy returns a complex root of a real matrix with
+      negative eigenvalues on one side of the branch cut: rotate A off the cut for that.
+
+    Cost: about 8 inverses and products, a gradient about twice that; with `hermitian`, one
+    eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
+    """
+    A = square(A, "sqrtm")
+    scale = lax.stop_gradient(_power_of_four(A))
+    root = jnp.sqrt(scale)
+    if hermitian:
+        return root * funm(A / scale, _clipped_root(A.shape[-1], A.dtype.name), hermitian=True)
+    return root * matrix_function(_denman_beavers, A / scale)
+
+
+def _power_of_four(A):
+    """4^k close to the size of A: dividing by it is exact, and so is taking its root."""
+    size = jnp.abs(A).max((-2, -1), keepdims=True, initial=0.0)
+    exponent = 2 * jnp.round(jnp.log2(size) / 2)
+    return jnp.exp2(jnp.where(jnp.isfinite(exponent), exponent, 0.0)).astype(A.dtype)
+
+
+@cache
+def _clipped_root(n, dtype):
+    tolerance = n * float(jnp.finfo(dtype).eps)
+    return lambda x: jnp.sqrt(jnp.where((x < 0) & (x > -tolerance), 0.0, x))
+
+
+def _denman_beavers(A):
+    tolerance = jnp.finfo(A.dtype).eps ** 0.5
+
+    def distance(M):
+        return _norm(add_diagonal(lax.stop_gradient(M), -1.0))
+
+    def step(state):
+        k, M, X, active = state
+        inverse = jnp.linalg.inv(M)
+        mu2 = lax.stop_gradient(jnp.sqrt(_norm(inverse) / _norm(M))).astype(A.dtype)
+        scaled = inverse / mu2
+        next_M = add_diagonal((mu2 * M + scaled) / 4, 0.5)
+        next_X = jnp.sqrt(mu2) / 2 * (X + matmul(X, scaled))
+        M, X = (jnp.where(active, new, old) for new, old in ((next_M, M), (next_X, X)))
+        return k + 1, M, X, active & (distance(M) > tolerance)
+
+    def unfinished(state):
+        k, *_, active = state
+        return (k < _MOST_STEPS) & active.any()
+
+    start = (jnp.zeros_like(_norm(A), shape=()), A, A, distance(A) > 0)
+    _, M, X, active = lax.while_loop(unfinished, step, start)
+    X = (X + matmul(X, jnp.linalg.inv(M))) / 2
+    return jnp.where(active, jnp.nan, X)
+
+
+def _norm(M):
+    return jnp.sqrt((jnp.abs(M) ** 2).sum((-2, -1), keepdims=True))
