@@ -5,11 +5,13 @@ sharded batch XLA has all devices agree at every step (an all-reduce per iterati
 batch axes independent lets every device run its own loop: no collective remains.
 """
 
+from contextlib import contextmanager
 from functools import lru_cache
 
 import jax
+from jax.core import ShapedArray
 from jax.experimental.custom_partitioning import custom_partitioning
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec, use_abstract_mesh
 
 
 def partition_batch(function, ranks, batch_axes, result_axes):
@@ -55,3 +57,17 @@ def names_devices():
     identity = custom_partitioning(lambda x: x)
     identity.def_partition(partition=None, sharding_rule="i -> i")
     return jax.make_jaxpr(identity)(jax.ShapeDtypeStruct((1,), "float32"))
+
+
+@contextmanager
+def automatic_sharding(avals):
+    """Lower with shardings propagated by XLA, also where the user's mesh has explicit axes.
+
+    With explicit axes the sharding is part of an array's type, which the types of our own operands
+    and results carry; inside, many of jax's linear algebra functions do not accept such types.
+    """
+    if not any(aval.sharding.mesh.explicit_axes for aval in avals):
+        yield avals
+        return
+    with use_abstract_mesh(AbstractMesh((), ())):
+        yield [ShapedArray(aval.shape, aval.dtype) for aval in avals]

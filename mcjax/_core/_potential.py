@@ -36,7 +36,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ._axes import align
-from ._partition import names_devices, partition_batch
+from ._partition import automatic_sharding, names_devices, partition_batch
 
 Slots = tuple[int, ...]
 
@@ -199,7 +199,9 @@ def _lower(ctx, *args, potential, slots, dual, levels, devices):
         axes += [vmaps + (batch if slot == 0 else []) for slot in slots]
         ranks = [aval.ndim for aval in (*ctx.avals_in, *ctx.avals_out)]
         evaluate = partition_batch(evaluate, ranks, axes, vmaps + batch)
-    return mlir.lower_fun(evaluate, multiple_results=False)(ctx, *args)
+    with automatic_sharding(ctx.avals_in) as avals:
+        ctx = ctx.replace(avals_in=avals)
+        return mlir.lower_fun(evaluate, multiple_results=False)(ctx, *args)
 
 
 def _matrix_rank(aval, levels):

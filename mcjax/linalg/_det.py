@@ -54,6 +54,8 @@ class _Determinant:
         (A,) = point
         if not directions and dual is None:
             return jnp.linalg.det(A)
+        if A.size == 0:
+            return jnp.zeros_like(A, shape=A.shape if dual == 0 else A.shape[:-2])
         form, core = (_value, "()") if dual is None else (_gradient, "(n,n)")
         signature = ",".join(["(n,n)"] * (1 + len(directions))) + "->" + core
         return jnp.vectorize(form, signature=signature)(A, *directions)
@@ -66,13 +68,12 @@ def _value(A, *directions):
 
 def _gradient(A, *directions):
     """The matrix G with D^{k+1} det(A)[E₁..E_k, E] = Σ G * E."""
-    return jax.linear_transpose(_linear_form(A, directions), A)(jnp.ones((), A.dtype))[0]
+    form = _linear_form(A, directions)
+    return jax.vjp(form, A)[1](jnp.ones_like(A[0, 0]))[0]
 
 
 def _linear_form(A, others):
     """E ↦ D^k det(A)[others, E]."""
-    if A.size == 0:
-        return lambda E: E.sum()
     U, s, Vh = jnp.linalg.svd(A)
     # Large and small singular values alternate, so that products of ranges stay in range.
     order = jnp.stack([jnp.arange(len(s)), jnp.arange(len(s))[::-1]], 1).ravel()[: len(s)]

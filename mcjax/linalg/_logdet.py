@@ -1,15 +1,23 @@
 """The logarithm of a determinant's absolute value.
 
-D log|det A|[E] = Re tr(A⁻¹ E),    D² log|det A|[E, F] = -Re tr(A⁻¹ E A⁻¹ F).
+log|det A| = Re Φ(A) with the potential Φ(A) = log det A, whose derivatives need one inverse:
 
-One inverse is the gradient; differentiating the factorisation would cost more and give the same.
+    D Φ[E] = tr(A⁻¹ E),    D^k Φ[E₁..E_k] = (-1)^{k-1} Σ tr(A⁻¹ E₁ A⁻¹ E_{σ2} ... A⁻¹ E_{σk}),
+
+the sum over all orders of the other directions. Left open, the last slot holds ± (A⁻¹ E ... A⁻¹)ᵀ.
 """
+
+from dataclasses import dataclass
+from functools import reduce
+from itertools import permutations
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve, lu_factor
 
 from .._core._check import hermitian_part, square
+from .._core._matmul import matmul
+from .._core._potential import derivative
 
 _ASSUMPTIONS = ("gen", "pos")
 
@@ -28,44 +36,54 @@ def logdet(A: jax.Array, *, assume_a: str = "gen") -> jax.Array:
       (...), real. At a singular A it is -inf ("pos": NaN, as wherever A is not positive definite)
       and its derivatives, which do not exist, are NaN; `det` is smooth there.
 
-    Cost: one factorisation; the gradient one inverse. Source: Magnus and Neudecker, Matrix
-    Differential Calculus (2019), section 8.4.
+    Cost: one factorisation; the gradient one inverse, a Hessian-vector product two products more.
+    Source: Magnus and Neudecker, Matrix Differential Calculus (2019), section 8.4.
     """
     A = square(A, "logdet")
     if assume_a not in _ASSUMPTIONS:
         raise ValueError(f"logdet: assume_a must be one of {_ASSUMPTIONS}, got {assume_a!r}")
-    return _logdet_pos(hermitian_part(A)) if assume_a == "pos" else _logdet_gen(A)
+    if assume_a == "pos":
+        A = hermitian_part(A)
+    return derivative(_LogDeterminant(assume_a == "pos"), A, dual=None).real
 
 
-@jax.custom_jvp
-def _logdet_gen(A):
-    diagonal = jnp.diagonal(lu_factor(A)[0], axis1=-2, axis2=-1)
-    return jnp.log(jnp.abs(diagonal)).sum(-1)
+@dataclass(frozen=True)
+class _LogDeterminant:
+    """Φ(A) = log det A, up to its imaginary part, which is a constant."""
+
+    positive: bool
+    loops_on_data = False
+
+    def derivative(self, point, directions, slots, dual):
+        (A,) = point
+        value, inverse = (_by_cholesky if self.positive else _by_lu)(A)
+        if not directions and dual is None:
+            return value.astype(A.dtype)
+        exists = jnp.isfinite(value)[..., None, None]
+        Z = jnp.where(exists, inverse(), jnp.nan)
+        if dual is None:
+            *directions, last = directions
+            return (_open_form(Z, directions) * last).sum((-2, -1))
+        return _open_form(Z, directions)
 
 
-@jax.custom_jvp
-def _logdet_pos(A):
-    diagonal = jnp.diagonal(jnp.linalg.cholesky(A, symmetrize_input=False), axis1=-2, axis2=-1)
-    return 2 * jnp.log(diagonal.real).sum(-1)
+def _open_form(Z, directions):
+    """(-1)^k Σ (Z E_{σ1} Z ... E_{σk} Z)ᵀ over the orders σ of the directions."""
+    total = sum(
+        reduce(lambda product, E: matmul(matmul(product, E), Z), order, Z)
+        for order in permutations(directions)
+    )
+    return (-1) ** len(directions) * total.mT
 
 
-@_logdet_gen.defjvp
-def _(primals, tangents):
-    (A,), (E,) = primals, tangents
-    value = _logdet_gen(A)
-    return value, _trace(jnp.linalg.inv(A), E, value)
+def _by_lu(A):
+    factors = lu_factor(A)
+    diagonal = jnp.diagonal(factors[0], axis1=-2, axis2=-1)
+    return jnp.log(jnp.abs(diagonal)).sum(-1), lambda: jnp.linalg.inv(A)
 
 
-@_logdet_pos.defjvp
-def _(primals, tangents):
-    (A,), (E,) = primals, tangents
-    value = _logdet_pos(A)
+def _by_cholesky(A):
     L = jnp.linalg.cholesky(A, symmetrize_input=False)
+    diagonal = jnp.diagonal(L, axis1=-2, axis2=-1)
     identity = jnp.broadcast_to(jnp.eye(A.shape[-1], dtype=A.dtype), A.shape)
-    return value, _trace(cho_solve((L, True), identity), E, value)
-
-
-def _trace(inverse, E, value):
-    """Re tr(A⁻¹ E), or NaN where A is singular."""
-    exists = jnp.isfinite(value)[..., None, None]
-    return (jnp.where(exists, inverse.mT, jnp.nan) * E).real.sum((-2, -1))
+    return 2 * jnp.log(diagonal.real).sum(-1), lambda: cho_solve((L, True), identity)

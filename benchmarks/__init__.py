@@ -1,0 +1,5 @@
+"""How fast mcjax is, as ratios against its peers: `python -m benchmarks expm`, or `all`."""
+
+FUNCTIONS = ("expm", "sqrtm", "funm", "solve_sylvester", "det", "logdet")
+PEERS = ("mcjax", "jax", "scipy", "torch")
+OPERATIONS = ("forward", "gradient", "hvp")

@@ -1,0 +1,110 @@
+"""Counting matrix products as they are executed, by walking a jaxpr with real numbers in it.
+
+Loops run as often as the data ask for, and only the branch taken is counted. A product of the same
+two operands counts once, and what no output needs not at all, since XLA drops both. The unit is one
+product of two n x n matrices, n³ multiply-adds: the product of a matrix and a vector is 1/n. Solves with a
+factorisation are counted with the factorisation, which is named.
+"""
+
+from collections import Counter
+from functools import partial
+from math import prod
+
+import jax
+from jax.core import eval_jaxpr
+from jax.extend.core import ClosedJaxpr, Literal
+from jax.interpreters.partial_eval import dce_jaxpr
+
+from mcjax._core import _potential
+
+FACTORISATIONS = {"lu", "cholesky", "qr", "geqrf", "eigh", "eig", "svd", "schur"}
+MOST_EQUATIONS = 20_000  # sequential algorithms walk n² steps; their count is not worth the wait
+
+
+def count_products(function, *args):
+    """Such as "7.1 + lu", or None where the count would take too long."""
+    count = Counter()
+    try:
+        _call(jax.make_jaxpr(function)(*args), jax.tree.leaves(args), count, {})
+    except _TooLongError:
+        return None
+    n3 = args[0].shape[-1] ** 3
+    names = [f"{k} {name}" if (k := count[name]) > 1 else name for name in FACTORISATIONS & {*count}]
+    return " + ".join([f"{count['multiply-adds'] / n3:.3g}", *sorted(names)])
+
+
+class _TooLongError(Exception):
+    pass
+
+
+def _call(closed, args, count, seen):
+    jaxpr, _ = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
+    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *args], strict=True))
+
+    def read(atom):
+        literal = isinstance(atom, Literal)
+        return jax.numpy.asarray(atom.val, atom.aval.dtype) if literal else env[atom]
+
+    for equation in jaxpr.eqns:
+        count["equations"] += 1
+        if count["equations"] > MOST_EQUATIONS:
+            raise _TooLongError
+        values = _step(equation, [read(x) for x in equation.invars], count, seen)
+        env.update(zip(equation.outvars, values, strict=True))
+    return [read(x) for x in jaxpr.outvars]
+
+
+def _step(equation, args, count, seen):
+    name, params = equation.primitive.name, equation.params
+    if name == _potential.derivative_p.name:
+        params = {k: v for k, v in params.items() if k != "devices"}
+        inner = jax.make_jaxpr(partial(_potential._evaluate, **params))(*args)
+        return _call(inner, args, count, seen)
+    if name == "while":
+        return _while(args, count, **params)
+    if name == "cond":
+        index, *args = args
+        return _call(params["branches"][int(index)], args, count, seen)
+    if name == "scan":
+        _scan(args, count, **params)
+    elif name == "custom_linear_solve":
+        lengths = list(params["const_lengths"])
+        start = sum(lengths[:2])
+        solve = [*args[start : start + lengths[2]], *args[sum(lengths) :]]
+        return _call(params["jaxprs"].solve, solve, count, seen)
+    elif isinstance(inner := params.get("jaxpr", params.get("call_jaxpr")), ClosedJaxpr):
+        return _call(inner, args, count, seen)
+    elif name == "dot_general":
+        (contract, _), _ = params["dimension_numbers"]
+        key = (*map(id, args), str(params["dimension_numbers"]))
+        if key in seen:
+            return seen[key][1]
+        length = prod(args[0].shape[axis] for axis in contract)
+        count["multiply-adds"] += equation.outvars[0].aval.size * length
+    elif name in FACTORISATIONS:
+        count[name] += 1
+    result = equation.primitive.bind(*args, **equation.primitive.get_bind_params(params))
+    result = result if equation.primitive.multiple_results else [result]
+    if name == "dot_general":
+        seen[key] = args, result  # holding the operands keeps their identities theirs
+    return result
+
+
+def _while(args, count, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts):
+    test, body = args[:cond_nconsts], args[cond_nconsts : cond_nconsts + body_nconsts]
+    state = args[cond_nconsts + body_nconsts :]
+    while bool(eval_jaxpr(cond_jaxpr.jaxpr, cond_jaxpr.consts, *test, *state)[0]):
+        state = _call(body_jaxpr, [*body, *state], count, {})
+    return state
+
+
+def _scan(args, count, jaxpr, length, **_):
+    """One step, taken as many times as there are: an array of one more axis is cut along it."""
+    first = [
+        x[0] if len(x.shape) > len(aval.shape) else x
+        for x, aval in zip(args, jaxpr.in_avals, strict=True)
+    ]
+    step = Counter()
+    _call(jaxpr, first, step, {})
+    for name, number in step.items():
+        count[name] += number if name == "equations" else number * length

@@ -1,0 +1,25 @@
+"""A X + X B = Q, and its gradient in A, B and Q. jax and SciPy do not differentiate A and B."""
+
+from . import _inputs as inputs
+
+SIZES = (64, 256)
+INPUTS = {"randn/√n + 2": inputs.sylvester}
+
+
+def mcjax():
+    from mcjax.linalg import solve_sylvester
+
+    return solve_sylvester
+
+
+def jax():
+    from jax.scipy.linalg import solve_sylvester
+
+    return solve_sylvester
+
+
+def scipy():
+    import numpy as np
+    from scipy.linalg import solve_sylvester
+
+    return np.vectorize(solve_sylvester, signature="(n,n),(m,m),(n,m)->(n,m)")
