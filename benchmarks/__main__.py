@@ -52,8 +52,7 @@ def run(pools, function, module, arguments):
         if i == 0 or not arguments.quick
         for batch, n in shapes(module, arguments.quick)
         for operation in OPERATIONS
-        if n <= getattr(module, "LARGEST", {}).get(operation, n)
-        and (operation != "hvp" or i == 0)
+        if n <= getattr(module, "LARGEST", {}).get(operation, n) and (operation != "hvp" or i == 0)
     ]
     effort = (0.0, 0.0, False) if arguments.quick else (arguments.seconds, 0.02, True)
     return [

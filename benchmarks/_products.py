@@ -29,7 +29,9 @@ def count_products(function, *args):
     except _TooLongError:
         return None
     n3 = args[0].shape[-1] ** 3
-    names = [f"{k} {name}" if (k := count[name]) > 1 else name for name in FACTORISATIONS & {*count}]
+    names = [
+        f"{k} {name}" if (k := count[name]) > 1 else name for name in FACTORISATIONS & {*count}
+    ]
     return " + ".join([f"{count['multiply-adds'] / n3:.3g}", *sorted(names)])
 
 

@@ -42,7 +42,12 @@ def torch():
 
 CLAIMS = [
     *(
-        (f"forward no slower than the fastest peer, n = {n}", f"randn/√n {n} forward", "fastest", 1.0)
+        (
+            f"forward no slower than the fastest peer, n = {n}",
+            f"randn/√n {n} forward",
+            "fastest",
+            1.0,
+        )
         for n in (64, 256, 512)
     ),
     ("gradient at most 0.7 of jax's time, n = 256", "randn/√n 256 gradient", "jax", 0.7),

@@ -460,7 +460,7 @@ GAPS = (0.0, 1e-14, 1e-7, 1e-3, 1.0)
 def assert_right_at_gaps(f, truth, matrices, *, symmetric):
     """Gradient, Hessian in both modes and a third derivative within 1e-12, jitted and mapped.
 
-    With G(A) = D f(Aᵀ)[w], the gradient of Σ w f, its derivative along E is D²f(Aᵀ)[w, Eᵀ]: these are
+    The gradient of Σ w f is D f(Aᵀ)[w], and its derivative along E is D²f(Aᵀ)[w, Eᵀ]: both are
     compared entry by entry. A function of (A + Aᴴ)/2 has the Hermitian parts of them.
     """
 

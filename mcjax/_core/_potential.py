@@ -195,7 +195,9 @@ def _lower(ctx, *args, potential, slots, dual, levels, devices):
         count = len(args) - len(slots)
         batch = [f"b{i}" for i in range(_matrix_rank(ctx.avals_in[0], levels) - 2)]
         vmaps = [f"v{i}" for i in range(len(levels))]
-        axes = [[vmaps[j] for j in _lead(i, levels)] + (batch if i == 0 else []) for i in range(count)]
+        axes = [
+            [vmaps[j] for j in _lead(i, levels)] + (batch if i == 0 else []) for i in range(count)
+        ]
         axes += [vmaps + (batch if slot == 0 else []) for slot in slots]
         ranks = [aval.ndim for aval in (*ctx.avals_in, *ctx.avals_out)]
         evaluate = partition_batch(evaluate, ranks, axes, vmaps + batch)

@@ -47,7 +47,9 @@ def flatten(f: Callable, args) -> tuple[Function, list[np.ndarray], list[str]]:
     leaves = [np.asarray(jnp.asarray(leaf)) for _, leaf in paths if is_inexact(leaf)]
     names = [_name(path) for path, leaf in paths if is_inexact(leaf)]
     if not leaves:
-        raise ValueError("check: no argument is floating point or complex; nothing to differentiate")
+        raise ValueError(
+            "check: no argument is floating point or complex; nothing to differentiate"
+        )
     return Function(f, treedef, _Fixed(held) if held else ()), leaves, names
 
 

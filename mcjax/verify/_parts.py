@@ -28,9 +28,7 @@ def truth_jvp(p: Point) -> Part:
 
 
 def _truth_along(p, v):
-    want, tolerance = p.rounding(
-        lambda x: _leaves(p.truth_jvp(_arguments(p, x), _arguments(p, v)))
-    )
+    want, tolerance = p.rounding(lambda x: _leaves(p.truth_jvp(_arguments(p, x), _arguments(p, v))))
     return compare(route.jvp(p.function, p.x, v), want, tolerance)
 
 

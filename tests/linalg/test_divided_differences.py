@@ -28,7 +28,7 @@ GAPS = (1.0, 0.3, 1e-1, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-14, 1e-16)
 
 def true_difference(f, nodes):
     """The recursion, in 200 digits; f^(k)/k! where all nodes are one."""
-    first, *_, last = nodes
+    first, last = nodes[0], nodes[-1]
     if first == last:
         k = len(nodes) - 1
         return mp.taylor(f, mp.mpf(first), k)[k]
@@ -37,7 +37,7 @@ def true_difference(f, nodes):
 
 
 def assert_right(f, true_f, nodes, units=UNITS):
-    """All differences to third order. With x_i ∂/∂x_i f[x₀..x_k] = x_i f[x₀..x_k, x_i] as condition."""
+    """All differences to third order; ∂/∂x_i f[x₀..x_k] = f[x₀..x_k, x_i] tells their condition."""
     nodes = np.sort(np.array(nodes, float))
     order = min(ORDER, len(nodes) - 1)
     for k in range(1, order + 1):

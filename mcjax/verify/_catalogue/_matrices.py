@@ -88,7 +88,7 @@ def general() -> dict[str, np.ndarray]:
         "Kahan": _kahan(),
         "badly scaled": _scaled(_random(2, N, N)),
         "complex": _complex(3, N, N),
-        "batch": _random(4, 3, 2, 3, 3) * 10.0 ** np.arange(-3, 3).reshape(3, 2, 1, 1) ,
+        "batch": _random(4, 3, 2, 3, 3) * 10.0 ** np.arange(-3, 3).reshape(3, 2, 1, 1),
         "n = 1": np.array([[0.7]]),
         "n = 64": _random(5, 64, 64) / 8,
     }
@@ -148,16 +148,29 @@ def symmetric() -> dict[str, np.ndarray]:
 def singular() -> dict[str, np.ndarray]:
     """Matrices for the determinant: regular, and of every corank."""
     Z, inverse = _unimodular()
-    keep = {"generic", "repeated", "defective", "Kahan", "badly scaled", "complex", "batch", "n = 1"}
+    keep = {
+        "generic",
+        "repeated",
+        "defective",
+        "Kahan",
+        "badly scaled",
+        "complex",
+        "batch",
+        "n = 1",
+    }
     cases = {name: A for name, A in general().items() if name in keep}
     ranks = {
         f"corank {k}": Z @ np.diag([1.0] * (N - k) + [0.0] * k) @ inverse.T for k in range(1, N + 1)
     }
     z = _complex(7, N, 2)
-    return cases | ranks | {
-        "singular complex": np.round(4 * z @ z.T) ,
-        "n = 64": 4 * _random(5, 64, 64) / 8,
-    }
+    return (
+        cases
+        | ranks
+        | {
+            "singular complex": np.round(4 * z @ z.T),
+            "n = 64": 4 * _random(5, 64, 64) / 8,
+        }
+    )
 
 
 def sylvester() -> dict[str, tuple[np.ndarray, ...]]:

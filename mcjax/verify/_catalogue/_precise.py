@@ -210,7 +210,9 @@ def det(A):
 
 @_of_stacks
 def _det_jvp(A, E):
-    return _read(_trace(_product(_characteristic(A)[1], _embed(E)), len(A), np.iscomplexobj(A)), A)[0, 0]
+    return _read(_trace(_product(_characteristic(A)[1], _embed(E)), len(A), np.iscomplexobj(A)), A)[
+        0, 0
+    ]
 
 
 def det_jvp(primals, tangents):
