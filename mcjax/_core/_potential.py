@@ -60,7 +60,9 @@ class Potential(Protocol):
         ...
 
 
-def derivative(potential: Potential, *point, directions=(), slots: Slots = (), dual=0):
+def derivative(
+    potential: Potential, *point, directions=(), slots: Slots = (), dual: int | None = 0
+):
     """Evaluate a derivative of `potential`: differentiable in `point`, linear in `directions`."""
     return _bind((*point, *directions), potential=potential, slots=slots, dual=dual, levels=())
 
@@ -130,7 +132,7 @@ def _level_specs(avals, levels):
 
 def _jvp(primals, tangents, *, potential, slots, dual, levels, devices):
     same = dict(potential=potential, dual=dual, levels=levels)
-    point, directions = _split(primals, slots)
+    point, _directions = _split(primals, slots)
     value = _bind(primals, slots=slots, **same)
     terms = []
     for i, tangent in enumerate(tangents):
@@ -142,7 +144,9 @@ def _jvp(primals, tangents, *, potential, slots, dual, levels, devices):
         else:
             swapped = (*primals[:i], tangent, *primals[i + 1 :])
             terms.append(_bind(swapped, slots=slots, **same))
-    return value, sum(terms[1:], terms[0]) if terms else ad.Zero.from_primal_value(value)
+    return value, sum(terms[1:], terms[0]) if terms else ad.Zero(
+        jax.typeof(value).to_tangent_aval()
+    )
 
 
 def _spread(tangent, argument, levels):
@@ -150,7 +154,7 @@ def _spread(tangent, argument, levels):
     for axis, (size, mapped) in enumerate(levels):
         if not mapped[argument]:
             tangent = jnp.expand_dims(tangent, axis)
-            shape = tangent.shape[:axis] + (size,) + tangent.shape[axis + 1 :]
+            shape = (*tangent.shape[:axis], size, *tangent.shape[axis + 1 :])
             tangent = jnp.broadcast_to(tangent, shape)
     return tangent
 
@@ -173,7 +177,9 @@ def _transpose(cotangent, *args, potential, slots, dual, levels, devices):
 
 def _batch(args, axes, *, potential, slots, dual, levels, devices):
     (size,) = {x.shape[axis] for x, axis in zip(args, axes, strict=True) if axis is not None}
-    args = [x if axis is None else jnp.moveaxis(x, axis, 0) for x, axis in zip(args, axes)]
+    args = [
+        x if axis is None else jnp.moveaxis(x, axis, 0) for x, axis in zip(args, axes, strict=False)
+    ]
     point, directions = _split(args, slots)
     mapped = tuple(axis is not None for axis in axes)
     mapped, along = _split(mapped, slots)

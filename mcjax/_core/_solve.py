@@ -23,8 +23,8 @@ def sealed_solve(apply: Callable, factor: Callable, solve: Callable, parameters:
       solve: (factors, b, transposed) ↦ an approximation to M⁻¹ b, or to M⁻ᵀ b (no conjugate). Two
         steps of refinement follow, so that a solver of a few correct digits is enough.
     """
-    *parameters, b = align(*parameters, b)
-    parameters = tuple(parameters)
+    *aligned, b = align(*parameters, b)
+    parameters = tuple(aligned)
     frozen = lax.stop_gradient(parameters)
     factors = factor(frozen)
 

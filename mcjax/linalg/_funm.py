@@ -14,7 +14,7 @@ Parameters of f, found among what it closes over, are further arguments of the p
 Φ(A, θ) = tr F(A; θ): along a direction dθ, f is replaced by ∂f/∂θ dθ, another scalar function.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations
 from math import prod
@@ -23,6 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import eval_jaxpr
 
 from .._core._check import hermitian_part, square
 from .._core._matmul import matmul
@@ -160,7 +161,7 @@ def _close(f, real):
     if shapes != [()]:
         raise ValueError(f"funm: f must map a number to a number, but it returned shapes {shapes}")
     (out,) = (v.dtype for v in closed.out_avals)
-    if not closed.consts and isinstance(f, Hashable):
+    if not closed.consts and f.__hash__ is not None:
         return f, (), out
     return _Program(closed.jaxpr), tuple(map(jnp.asarray, closed.consts)), out
 
@@ -172,4 +173,4 @@ class _Program:
     jaxpr: Any
 
     def __call__(self, x, *constants):
-        return jax.core.eval_jaxpr(self.jaxpr, constants, x)[0]
+        return eval_jaxpr(self.jaxpr, constants, x)[0]

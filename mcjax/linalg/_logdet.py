@@ -69,11 +69,11 @@ class _LogDeterminant:
 
 def _open_form(Z, directions):
     """(-1)^k Σ (Z E_{σ1} Z ... E_{σk} Z)ᵀ over the orders σ of the directions."""
-    total = sum(
+    terms = [
         reduce(lambda product, E: matmul(matmul(product, E), Z), order, Z)
         for order in permutations(directions)
-    )
-    return (-1) ** len(directions) * total.mT
+    ]
+    return (-1) ** len(directions) * reduce(jnp.add, terms).mT
 
 
 def _by_lu(A):
