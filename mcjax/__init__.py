@@ -3,19 +3,23 @@
 The rooms are loaded when first touched, so that ``import mcjax`` costs nothing:
 
 - ``mcjax.linalg``: SciPy's linear algebra, with derivatives.
+- ``mcjax.verify``: is this derivative right? ``mcjax.check`` is its short form.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcjax import linalg
+    from mcjax import linalg, verify
+    from mcjax.verify import check
 
 __version__ = "0.1.0"
-__all__ = ["linalg"]
+__all__ = ["check", "linalg", "verify"]
 
 
 def __getattr__(name: str):
+    if name == "check":
+        return import_module("mcjax.verify").check
     if name in __all__:
         return import_module(f"mcjax.{name}")
     raise AttributeError(f"mcjax has no {name!r}; it has {', '.join(__all__)}")

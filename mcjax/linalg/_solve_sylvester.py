@@ -87,11 +87,13 @@ def _solve(factors, Q, transposed):
 def _sweep(T, S, Q, lower):
     """T Y + Y S = Q for triangular T and S, one column of Y after the other."""
     identity = jnp.eye(len(T), dtype=T.dtype)
+    columns = lax.broadcasted_iota("int32", Q.shape, 1)
 
     def column(Y, j):
         rhs = Q[:, j] - matmul(Y, S[:, j, None])[:, 0]
         y = solve_triangular(T + S[j, j] * identity, rhs, lower=lower)
-        return Y.at[:, j].set(y), None
+        # `where`, since a scatter into an array of an explicit mesh raises on jax 0.12.
+        return jnp.where(columns == j, y[:, None], Y), None
 
     order = jnp.arange(len(S))
     return lax.scan(column, jnp.zeros_like(Q), order[::-1] if lower else order)[0]

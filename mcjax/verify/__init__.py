@@ -1,0 +1,11 @@
+"""Is this derivative right? Checks of any JAX function, by definition and by difference.
+
+``mcjax.check(f, *args)`` returns a `Report`; ``python -m mcjax verify`` runs the same check over
+every function of mcjax, or over a function and an input of yours.
+"""
+
+from ._check import check
+from ._differences import Estimate, Sweep, difference, step_sweep
+from ._verdict import Part, Report
+
+__all__ = ["Estimate", "Part", "Report", "Sweep", "check", "difference", "step_sweep"]

@@ -1,0 +1,231 @@
+"""exp(A): Ward's matrices, triangular and overscaled ones, and its derivatives at any gap."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+from mcjax.linalg import expm, expm_frechet
+
+from ..helpers import (
+    GAPS,
+    GENERAL,
+    SINGULAR,
+    SYMMETRIC,
+    assert_close,
+    assert_nan,
+    assert_promise,
+    assert_relative,
+    assert_right_at_gaps,
+    derivative,
+    gap_matrix,
+    grcar,
+    hermitian,
+    judge,
+    reflect,
+    rounding,
+    true_expm,
+    unitary_phases,
+)
+
+compiled = jax.jit(expm)
+
+
+def expm_hermitian(A):
+    return expm(A, hermitian=True)
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_promise(name):
+    assert_promise(expm, GENERAL[name], truth=true_expm, reference=scipy.linalg.expm)
+
+
+def test_promise_at_a_singular_matrix():
+    assert_promise(expm, SINGULAR, truth=true_expm, reference=scipy.linalg.expm)
+
+
+def test_promise_at_zero():
+    assert_promise(expm, np.zeros((4, 4)), truth=true_expm)
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_promise_hermitian(name):
+    assert_promise(
+        expm_hermitian, SYMMETRIC[name], truth=hermitian(true_expm), reference=scipy.linalg.expm
+    )
+
+
+@pytest.mark.parametrize("kind", [np.asarray, unitary_phases], ids=["real", "complex"])
+def test_gaps(kind):
+    assert_right_at_gaps(expm, true_expm, [kind(gap_matrix(gap)) for gap in GAPS], symmetric=False)
+
+
+@pytest.mark.parametrize("n", [5, 6])
+def test_gaps_non_normal(n):
+    def nearly_defective(gap):
+        return grcar(n) + np.diag(gap * np.arange(n))
+
+    assert_right_at_gaps(expm, true_expm, [nearly_defective(g) for g in GAPS], symmetric=False)
+
+
+def test_triangular_derivatives():
+    """The closed forms on the diagonal of a triangular matrix carry derivatives of every order."""
+    A = np.triu(grcar(4)) + np.diag([0.0, 1.0, 2.0, 2.0])
+    assert_right_at_gaps(expm, true_expm, [A, A.T, np.diag(np.diag(A))], symmetric=False)
+
+
+@pytest.mark.parametrize(
+    "A",
+    [[[1.0, 1e6], [0.0, -1.0]], [[1.0, 1e12], [0.0, -1.0]], [[-1e6, 0.0], [0.0, -1e6]]],
+    ids=str,
+)
+@pytest.mark.parametrize("transpose", [False, True])
+def test_triangular(A, transpose):
+    """Every entry, to 1e-13; a lower triangular matrix is as good as an upper one."""
+    A = np.array(A).T if transpose else np.array(A)
+    truth = derivative(true_expm, (A,))
+    np.testing.assert_allclose(compiled(A), truth, rtol=1e-13, atol=0)
+
+
+def test_rotation():
+    A = np.array([[0.0, -1e3], [1e3, 0.0]])
+    truth = np.array([[np.cos(1e3), -np.sin(1e3)], [np.sin(1e3), np.cos(1e3)]])
+    assert_relative(compiled(A), truth, 1e-11)
+
+
+WARD = {
+    "1": [[4, 2, 0], [1, 4, 1], [1, 1, 4]],
+    "2": [
+        [29.87942128909879, 0.7815750847907159, -2.289519314033932],
+        [0.7815750847907159, 25.72656945571064, 8.680737820540137],
+        [-2.289519314033932, 8.680737820540137, 34.39400925519054],
+    ],
+    "3": [[-131, 19, 18], [-390, 56, 54], [-387, 57, 52]],
+    "4": np.eye(10, k=1) + 1e-10 * np.eye(10, k=-9),
+}
+
+
+@pytest.mark.parametrize("name", WARD)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ward(name, dtype):
+    """Ward, SIAM J. Numer. Anal. 14 (1977) 600: 50 units in the last place, times the condition."""
+    A = np.array(WARD[name], dtype)
+    condition = scipy.linalg.expm_cond(A.astype(float))
+    truth = derivative(true_expm, (A,))
+    assert compiled(A).dtype == dtype
+    error = np.linalg.norm(compiled(A) - truth) / np.linalg.norm(truth)
+    assert error <= 50 * np.finfo(dtype).eps * condition
+
+
+def side_by_side():
+    """Norms 1e-3, 1e5 and 1, stable so that nothing overflows."""
+    skew = np.triu(grcar(4), 1) - np.triu(grcar(4), 1).T
+    return np.stack([1e-3 * grcar(4), -1e5 * GENERAL["spd"], 1e5 * skew, grcar(4)])
+
+
+def test_neighbours_in_a_batch_do_not_disturb_each_other():
+    """Alone as in company, to the bit; derivatives too."""
+    batch = side_by_side()
+    together, alone = compiled(batch), [compiled(A[None])[0] for A in batch]
+    np.testing.assert_array_equal(together, np.stack(alone))
+
+    def gradients(A):
+        return jax.grad(lambda A: expm(A).sum())(A)
+
+    together, alone = gradients(batch), [gradients(A[None])[0] for A in batch]
+    np.testing.assert_array_equal(together, np.stack(alone))
+    for A, value in zip(batch, compiled(batch), strict=True):
+        truth, tolerance = judge(true_expm, (A,))
+        assert_close(value, truth, tolerance)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e50, 1e100, 1e200])
+def test_nilpotent(size):
+    """N² = 0, so exp(N) = I + N, at any size of N."""
+    N = np.zeros((4, 4))
+    N[:2, 2:] = size
+    np.testing.assert_array_equal(compiled(N), np.eye(4) + N)
+    np.testing.assert_array_equal(compiled(N.T), np.eye(4) + N.T)
+
+
+@pytest.mark.parametrize("size", [2.0**10, 2.0**40])
+def test_nilpotent_hidden(size):
+    """A full matrix with N² = 0: what ‖N‖ suggests as scaling would ruin it."""
+    N = size * np.array([[1.0, -1.0], [1.0, -1.0]])
+    assert_close(compiled(N), np.eye(2) + N, rounding((N,)) * size)
+
+
+@pytest.mark.parametrize("b", [1e2, 1e4, 1e6])
+def test_overscaling(b):
+    """Al-Mohy and Higham (2009), example 1.1, rotated, so that it is not triangular."""
+    c, s = np.cos(0.3), np.sin(0.3)
+    Q = np.array([[c, -s], [s, c]])
+    A = Q @ np.array([[1.0, b], [0.0, -1.0]]) @ Q.T
+    truth, tolerance = judge(true_expm, (A,))
+    assert_close(compiled(A), truth, tolerance)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("route", [expm, expm_hermitian])
+def test_not_finite(bad, route):
+    """NaN, soon, and for the one matrix that has it."""
+    batch = np.stack([grcar(4), GENERAL["spd"]])
+    batch[0, 1, 2] = bad
+    value, gradient = route(batch), jax.grad(lambda A: route(A).sum())(batch)
+    assert_nan(value[0])
+    assert_nan(gradient[0])
+    assert np.isfinite(value[1]).all()
+    assert np.isfinite(gradient[1]).all()
+
+
+def test_integers_are_promoted():
+    A = np.array(WARD["1"])
+    np.testing.assert_array_equal(expm(jnp.asarray(A)), expm(A.astype(float)))
+
+
+def test_empty_batch():
+    assert expm(jnp.zeros((0, 3, 3))).shape == (0, 3, 3)
+    assert jax.grad(lambda A: expm(A).sum())(jnp.zeros((0, 3, 3))).shape == (0, 3, 3)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (2, 3, 4, 4)])
+def test_expm_frechet(shape, key):
+    A, E = jax.random.normal(key, (2, *shape))
+    value, tangent = expm_frechet(A, E)
+    for i in np.ndindex(shape[:-2]):
+        for got, truth in zip((value, tangent), scipy.linalg.expm_frechet(A[i], E[i]), strict=True):
+            _, tolerance = judge(true_expm, (A[i],), (E[i],))
+            assert_close(got[i], truth, 4 * tolerance)
+    np.testing.assert_array_equal(expm_frechet(A, E, compute_expm=False), tangent)
+
+
+def test_a_nonlinear_loss_has_the_gradient_of_plain_jax(key):
+    def loss(f):
+        return lambda A: jnp.sin(f(A)).sum()
+
+    A = jax.random.normal(key, (4, 4))
+    truth = jax.hessian(loss(jax.scipy.linalg.expm))(A)
+    assert_close(jax.hessian(loss(expm))(A), truth, rounding((A,)) * np.abs(truth).max() * 10)
+
+
+@pytest.mark.parametrize("loss", ["linear", "sine"])
+def test_memory(loss):
+    """The gradient's temporaries are a quarter of those of `jax.scipy.linalg.expm`."""
+    A = W = jax.ShapeDtypeStruct((256, 256), jnp.float64)
+
+    def temporaries(f):
+        def total(A, W):
+            return (W * f(A)).sum() if loss == "linear" else jnp.sin(f(A)).sum()
+
+        gradient = jax.jit(jax.grad(total)).lower(A, W).compile()
+        return gradient.memory_analysis().temp_size_in_bytes
+
+    assert temporaries(expm) <= temporaries(jax.scipy.linalg.expm) / 4
+
+
+def test_repeated_eigenvalues_agree_with_the_spectral_route():
+    A = reflect(1.0, 1.0, 2.0, 2.0)
+    truth, tolerance = judge(true_expm, (A,))
+    for route in (expm, expm_hermitian):
+        assert_close(route(A), truth, tolerance)
