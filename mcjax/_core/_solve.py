@@ -11,37 +11,46 @@ import jax
 from jax import lax
 
 from ._axes import align
+from ._evaluate import evaluate
 
 
-def sealed_solve(apply: Callable, factor: Callable, solve: Callable, parameters: tuple, b) -> Any:
+def sealed_solve(
+    apply: Callable, factor: Callable, solves: tuple[Callable, Callable], parameters: tuple, b
+) -> Any:
     """The x with apply(parameters, x) = b, differentiable in `parameters` and b at every order.
 
     Args:
       apply: (parameters, x) ↦ M x, linear in x, differentiable in `parameters`.
       factor: parameters ↦ factors, computed once for the solve and all its derivatives, and never
         differentiated.
-      solve: (factors, b, transposed) ↦ an approximation to M⁻¹ b, or to M⁻ᵀ b (no conjugate). Two
+      solves: (factors, b) ↦ an approximation to M⁻¹ b, and another to M⁻ᵀ b (no conjugate). Two
         steps of refinement follow, so that a solver of a few correct digits is enough.
     """
     *aligned, b = align(*parameters, b)
     parameters = tuple(aligned)
     frozen = lax.stop_gradient(parameters)
-    factors = factor(frozen)
+    factors = evaluate(factor, *frozen)
 
     def matvec(x):
         return apply(parameters, x)
 
-    def refined(transposed):
-        operator = lambda x: apply(frozen, x)  # noqa: E731
-        pull = jax.linear_transpose(operator, b)
+    def frozen_matvec(x):
+        return apply(frozen, x)
 
+    def transposed_matvec(x):
+        return jax.linear_transpose(frozen_matvec, b)(x)[0]
+
+    def refined(solve, matvec):
         def run(_, b):
-            x = solve(factors, b, transposed)
+            (x,) = evaluate(solve, *factors, b)
             for _ in range(2):
-                image = pull(x)[0] if transposed else operator(x)
-                x = x + solve(factors, b - image, transposed)
+                (dx,) = evaluate(solve, *factors, b - matvec(x))
+                x = x + dx
             return x
 
         return run
 
-    return lax.custom_linear_solve(matvec, b, refined(False), refined(True))
+    forward, backward = solves
+    return lax.custom_linear_solve(
+        matvec, b, refined(forward, frozen_matvec), refined(backward, transposed_matvec)
+    )

@@ -49,7 +49,7 @@ def solve_sylvester(A: jax.Array, B: jax.Array, Q: jax.Array) -> jax.Array:
 def _solve_one(A, B, Q):
     if Q.size == 0:
         return Q
-    return sealed_solve(_apply, _factor, _solve, (A, B), Q)
+    return sealed_solve(_apply, _factor, (_solve, _solve_transposed), (A, B), Q)
 
 
 def _apply(coefficients, X):
@@ -57,9 +57,9 @@ def _apply(coefficients, X):
     return matmul(A, X) + matmul(X, B)
 
 
-def _factor(coefficients):
+def _factor(A, B):
     """Unitary U, W and triangular T, S with A ≈ U T Uᴴ and B ≈ W S Wᴴ."""
-    (U, T), (W, S) = map(_triangularise, coefficients)
+    (U, T), (W, S) = map(_triangularise, (A, B))
     t, s = jnp.diagonal(T), jnp.diagonal(S)
     gap = jnp.abs(t[:, None] + s[None, :]).min()
     scale = jnp.abs(t).max() + jnp.abs(s).max()
@@ -73,27 +73,25 @@ def _triangularise(A):
     return U, jnp.triu(matmul(matmul(U.mT.conj(), A.astype(U.dtype)), U))
 
 
-def _solve(factors, Q, transposed):
-    """M⁻¹ Q, or M⁻ᵀ Q: Aᵀ = conj(U) Tᵀ Uᵀ, lower triangular, so the sweep runs backwards."""
-    U, T, W, S = factors
-    if transposed:
-        U, T, W, S = U.conj(), T.mT, W.conj(), S.mT
+def _solve(U, T, W, S, Q):
     rhs = matmul(matmul(U.mT.conj(), Q.astype(U.dtype)), W)
-    Y = _sweep(T, S, rhs, lower=transposed)
-    X = matmul(matmul(U, Y), W.mT.conj())
-    return X if jnp.iscomplexobj(Q) else X.real
+    X = matmul(matmul(U, _sweep(T, S, rhs)), W.mT.conj())
+    return (X if jnp.iscomplexobj(Q) else X.real,)
 
 
-def _sweep(T, S, Q, lower):
-    """T Y + Y S = Q for triangular T and S, one column of Y after the other."""
+def _solve_transposed(U, T, W, S, Q):
+    """With J reversing an order, J Tᵀ J is upper triangular: Aᵀ = (Ū J)(J Tᵀ J)(Ū J)ᴴ."""
+    reverse = U[:, ::-1].conj(), T[::-1, ::-1].mT, W[:, ::-1].conj(), S[::-1, ::-1].mT
+    return _solve(*reverse, Q)
+
+
+def _sweep(T, S, Q):
+    """T Y + Y S = Q for upper triangular T and S, one column of Y after the other."""
     identity = jnp.eye(len(T), dtype=T.dtype)
-    columns = lax.broadcasted_iota("int32", Q.shape, 1)
 
     def column(Y, j):
         rhs = Q[:, j] - matmul(Y, S[:, j, None])[:, 0]
-        y = solve_triangular(T + S[j, j] * identity, rhs, lower=lower)
-        # `where`, since a scatter into an array of an explicit mesh raises on jax 0.12.
-        return jnp.where(columns == j, y[:, None], Y), None
+        y = solve_triangular(T + S[j, j] * identity, rhs)
+        return Y.at[:, j].set(y), None
 
-    order = jnp.arange(len(S))
-    return lax.scan(column, jnp.zeros_like(Q), order[::-1] if lower else order)[0]
+    return lax.scan(column, jnp.zeros_like(Q), jnp.arange(len(S)))[0]

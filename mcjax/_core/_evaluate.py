@@ -1,0 +1,92 @@
+"""An algorithm as one operation, which JAX maps over batches and never looks into.
+
+What a sealed rule evaluates, factors or solves is never differentiated, so JAX need not trace its
+inside before it compiles it. Then it runs wherever its operands are: many of jax's linear algebra
+functions do not accept arrays of a mesh with explicit axes, but they need not see any.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+
+import jax
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import batching, mlir
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from ._axes import align
+from ._partition import automatic_sharding
+
+evaluate_p = Primitive("evaluate")
+evaluate_p.multiple_results = True
+
+
+def evaluate(function: Callable, *args: jax.Array) -> tuple[jax.Array, ...]:
+    """The tuple function(*args). It has no derivative: stop the gradients of `args`.
+
+    `function` is a function of a module, not made anew at every call.
+    """
+    return tuple(evaluate_p.bind(*align(*args), function=function, levels=()))
+
+
+# `levels` lists the vmaps, outermost first: which arguments each maps. An argument that a level
+# does not map stays as it is, so that many right-hand sides share one factorisation.
+def _mapped(function, levels):
+    for mapped in reversed(levels):
+        function = jax.vmap(function, in_axes=tuple(0 if m else None for m in mapped))
+    return function
+
+
+@evaluate_p.def_impl
+def _impl(*args, **params):
+    return _compiled(**params)(*args)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(**params):
+    return jax.jit(partial(evaluate_p.bind, **params))
+
+
+@evaluate_p.def_abstract_eval
+def _abstract(*avals, function, levels):
+    unsharded = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+    results = jax.eval_shape(_mapped(function, levels), *unsharded)
+    lead = [_level_spec(avals, levels, i) for i in range(len(levels))]
+    mesh = avals[0].sharding.mesh
+    return [
+        ShapedArray(
+            r.shape,
+            r.dtype,
+            sharding=NamedSharding(mesh, P(*lead, *[None] * (r.ndim - len(lead)))),
+            manual_axis_type=avals[0].manual_axis_type,
+        )
+        for r in results
+    ]
+
+
+def _level_spec(avals, levels, i):
+    """How the axis of level i is sharded: as in the first argument that carries it."""
+    argument = levels[i].index(True)
+    axis = sum(mapped[argument] for mapped in levels[:i])
+    return avals[argument].sharding.spec[axis]
+
+
+def _batch(args, axes, *, function, levels):
+    args = [
+        x if axis is None else jax.numpy.moveaxis(x, axis, 0)
+        for x, axis in zip(args, axes, strict=True)
+    ]
+    mapped = tuple(axis is not None for axis in axes)
+    results = evaluate_p.bind(*args, function=function, levels=(mapped, *levels))
+    return results, [0] * len(results)
+
+
+def _lower(ctx, *args, function, levels):
+    with automatic_sharding(ctx.avals_in) as avals:
+        lower = mlir.lower_fun(_mapped(function, levels), multiple_results=True)
+        return lower(ctx.replace(avals_in=avals), *args)
+
+
+batching.primitive_batchers[evaluate_p] = _batch
+mlir.register_lowering(evaluate_p, _lower)
