@@ -29,6 +29,8 @@ Derivatives: `mcjax._core._matrix_function`. D exp(A)[E] = ∫₀¹ e^{(1-t)A} E
 products where the value costs one.
 """
 
+from math import log2
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -186,7 +188,7 @@ def _squarings(size, norm, p, size_of_square, theta):
     rate = log_norm + jnp.log2(row.max(-1, keepdims=True)) / 8
     log_square = jnp.log2(size_of_square.sum(-2, keepdims=True).max(-1, keepdims=True)) + 2 * p
     signed = (7 * log_square + log_norm) / 15
-    s = jnp.maximum(jnp.minimum(rate, signed) - jnp.log2(theta), rate - jnp.log2(_ROUNDING))
+    s = jnp.maximum(jnp.minimum(rate, signed) - log2(theta), rate - log2(_ROUNDING))
     return _finite(jnp.maximum(jnp.ceil(s), 0))
 
 
@@ -231,4 +233,4 @@ def _replace(P, exact):
 
 @_replace.defjvp
 def _(primals, tangents):
-    return primals[1], tangents[0]
+    return _replace(*primals), tangents[0]  # again by this rule, for the derivative of both
