@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 
@@ -10,20 +11,19 @@ from ._potential import derivative
 
 @dataclass(frozen=True)
 class TracePotential:
-    """Φ(A) = tr F(A), F' = f, known through algorithms A ↦ f(A) on (..., n, n) stacks.
+    """Φ(A) = tr F(A), F' = f, known through an algorithm (A, order) ↦ f(A) on (..., n, n) stacks.
 
-    D^k f(A)[E₁..E_k], k >= 1, is k nested `jax.jvp` of `differentiable`: exact to rounding, since
-    for fixed control flow the algorithm is a rational function of A. `algorithm` gives the value;
-    the two may be one.
+    D^k f(A)[E₁..E_k] is k nested `jax.jvp` of it: exact to rounding, since for fixed control flow
+    the algorithm is a rational function of A. It is told the order k, since an iteration that has
+    converged in its value may still need a step for its derivatives.
     """
 
     algorithm: Callable
-    differentiable: Callable
     loops_on_data = True
 
     def derivative(self, point, directions, slots, dual):
         (A,) = point
-        function = self.differentiable if directions else self.algorithm
+        function = partial(self.algorithm, order=len(directions))
         for E in directions:
             function = _along(function, E)
         return function(A).mT  # the dual of the matrix slot: tr(f(A) E) = Σ f(A)ᵀ * E
@@ -33,9 +33,6 @@ def _along(function, E):
     return lambda A: jax.jvp(function, (A,), (E,))[1]
 
 
-def matrix_function(algorithm: Callable, A: jax.Array, differentiable: Callable | None = None):
-    """f(A) by `algorithm`, with derivatives of every order in both modes.
-
-    `differentiable` is a second algorithm for f, used for derivatives, where one is worth having.
-    """
-    return derivative(TracePotential(algorithm, differentiable or algorithm), A).mT
+def matrix_function(algorithm: Callable, A: jax.Array):
+    """f(A) by an algorithm (A, order) ↦ f(A), with derivatives of every order in both modes."""
+    return derivative(TracePotential(algorithm), A).mT

@@ -8,8 +8,10 @@ For nodes x₀ <= ... <= x_k there are two formulas,
 The recursion loses eps / gap; the integral does not care how close the nodes are, and converges as
 long as f is smooth at the scale of their hull. Which one holds depends on f, whose scale and
 singularities nobody tells us, so each difference takes the formula with the smaller error bound:
-the recursion knows its rounding error, and the integral sees its truncation error in the decay of
-the Chebyshev coefficients of f', ..., f^(k) on the hull. No gap is compared with a tolerance.
+the recursion knows its rounding error, from eps (|f| + |x f'|), and the integral sees its truncation
+error in the decay of the Chebyshev coefficients of f', ..., f^(k) on the hull, and in what their
+series makes of the known values at its ends, where a singularity may hide from all points. No gap is
+compared with a tolerance.
 
 The integral needs no cubature. With f^(k) = Σ c_m T_m(ξ) on the hull, ξ in [-1, 1], the mean of a
 monomial over the simplex is a complete homogeneous symmetric polynomial of the nodes,
@@ -27,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 _POINTS = 12
+_KINK = 1000  # times the rounding error of f^(k): what does not decay and is larger is a kink
 
 
 class DividedDifferences:
@@ -34,15 +37,15 @@ class DividedDifferences:
 
     def __init__(self, f, x, order: int):
         self.x, self.f = x, jax.vmap(f)(x)
-        self.eps = jnp.finfo(x.dtype).eps
+        self.rounding = jnp.finfo(x.dtype).eps * (jnp.abs(self.f) + _movement(f, x))
         self.gap = x[None, :] - x[:, None]  # x_j - x_i, used for i <= j
-        self.pairs = [None, *_on_hulls(f, x, self.gap, order)]
+        self.pairs = [None, *_on_hulls(f, self.f, x, self.gap, order)]
 
     def __call__(self, *indices):
         """The differences at index arrays of one shape, in any order."""
         s = jnp.sort(jnp.stack(jnp.broadcast_arrays(*indices)), 0)
         value = [self.f[i] for i in s]
-        error = [self.eps * jnp.abs(v) for v in value]
+        error = [self.rounding[i] for i in s]
         for k in range(1, len(s)):
             windows = [s[p : p + k + 1] for p in range(len(s) - k)]
             value, error = zip(
@@ -68,25 +71,45 @@ class DividedDifferences:
         return jnp.where(better, recursion, integral), jnp.where(better, rounding, truncation)
 
 
-def _on_hulls(f, x, gap, order):
+def _on_hulls(f, values, x, gap, order):
     """For k = 1..order the Chebyshev coefficients of f^(k) on every [x_i, x_j] and their error.
 
     A tail that does not decay at some order j spoils every higher one, by gap^{j-k}: a kink in f is
-    invisible to its second derivative, but not to its first.
+    invisible to its second derivative, but not to its first. Rounding is no kink. It is eps of the
+    size that f^(j) has nearby, not only on the hull, where f^(j) may vanish: about
+    √|f^(j-1) f^(j+1)|.
     """
     nodes, transform = _chebyshev(x.dtype.name)
     half = jnp.abs(gap) / 2
     points = (x[:, None] + x[None, :])[..., None] / 2 + half[..., None] * nodes[None, None, :]
-    eps, inherited = jnp.finfo(x.dtype).eps, jnp.zeros_like(half)
+    samples, ends = [], []
     for _ in range(order):
         f = _derivative(f)
-        samples = jax.vmap(f)(points.reshape(-1)).reshape(points.shape)
-        c = jnp.einsum("mq,ijq->ijm", transform.astype(samples.dtype), samples, precision="highest")
-        scale = jnp.abs(samples).max(-1)
-        tail = jnp.abs(c[..., -1]) + jnp.abs(c[..., -2])
-        tail = jnp.where(tail > 100 * eps * scale, tail, 0.0)
-        inherited = tail + jnp.where(inherited > 0, inherited / half, 0.0)
-        yield c, inherited + eps * scale
+        samples.append(jax.vmap(f)(points.reshape(-1)).reshape(points.shape))
+        ends.append(jax.vmap(f)(x))
+    size = jnp.abs(values)
+    sizes = [jnp.maximum(size[:, None], size[None, :]), *(jnp.abs(y).max(-1) for y in samples)]
+    eps, spoiled = jnp.finfo(x.dtype).eps, jnp.zeros_like(half)
+    for k in range(1, order + 1):
+        y = samples[k - 1]
+        c = jnp.einsum("mq,ijq->ijm", transform.astype(y.dtype), y, precision="highest")
+        tail = jnp.maximum(jnp.abs(c[..., -1]) + jnp.abs(c[..., -2]), _missed(c, ends[k - 1]))
+        around = jnp.sqrt(sizes[k - 1]) * jnp.sqrt(sizes[k + 1]) if k < order else 0.0
+        rounding = eps * jnp.maximum(sizes[k], around)
+        yield c, spoiled + tail + rounding
+        spoiled = spoiled + jnp.where(tail > _KINK * rounding, tail, 0.0)
+        spoiled = jnp.where(spoiled > 0, spoiled / half, 0.0)
+
+
+def _missed(c, values):
+    """How far the series at the ends of the hull of x_i, x_j are from the values there."""
+    left, right = c[..., ::2].sum(-1) - c[..., 1::2].sum(-1), c.sum(-1)
+    return jnp.maximum(jnp.abs(left - values[:, None]), jnp.abs(right - values[None, :]))
+
+
+def _movement(f, x):
+    """|x f'(x)|: how far f moves with the rounding of x, in eps. It is all of f's error at a zero."""
+    return jnp.where(x == 0, 0.0, jnp.abs(x * jax.vmap(_derivative(f))(x)))
 
 
 def _derivative(f):

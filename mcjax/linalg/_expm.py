@@ -63,7 +63,7 @@ def expm(A: jax.Array, *, hermitian: bool = False) -> jax.Array:
     own (see the head of this file).
     """
     A = square(A, "expm")
-    return funm(A, jnp.exp, hermitian=True) if hermitian else matrix_function(_expm, A, _expm_lean)
+    return funm(A, jnp.exp, hermitian=True) if hermitian else matrix_function(_expm, A)
 
 
 def expm_frechet(
@@ -88,11 +88,10 @@ def expm_frechet(
     return (value, tangent) if compute_expm else tangent
 
 
-def _expm(A):
-    return _scale_and_square(A, _fast, {"float32": 2.346, "float64": 0.6764})
+def _expm(A, order):
+    if order == 0:
+        return _scale_and_square(A, _fast, {"float32": 2.346, "float64": 0.6764})
 
-
-def _expm_lean(A):
     # In a branch of its own the derivative shares nothing with the value: XLA would otherwise keep
     # the intermediates of one for the other, twice the memory for a sixth of the time.
     def here(A):

@@ -8,8 +8,9 @@ is Newton's method for sign([[0, A], [I, 0]]): X² = A M holds throughout, M →
 quadratically. With μ = (‖M⁻¹‖/‖M‖)^{1/4} the number of steps hardly depends on the conditioning.
 Only inverses and products: no Schur form, which no GPU has.
 
-Once ‖M - I‖ = δ <= √eps one step leaves an error δ², in X and in every derivative of X: the derivatives
-of M - I decay with it. Identity for the derivative:  X L + L X = E,  L = D sqrtm(A)[E].
+Each step squares M - I, up to a factor. So once ‖M - I‖ = δ <= √eps, a last step leaves an error δ²
+in X. In its k-th derivative, m steps leave δ^{2^m - k}: one step more for k = 1, two for k = 2 and 3.
+Identity for the derivative:  X L + L X = E,  L = D sqrtm(A)[E].
 
 Hermitian A ⪰ 0: f(λ) = √λ (`_funm`); rounding may leave λ slightly below 0, which counts as 0.
 """
@@ -67,30 +68,34 @@ def _clipped_root(n, dtype):
     return lambda x: jnp.sqrt(jnp.where((x < 0) & (x > -tolerance), 0.0, x))
 
 
-def _denman_beavers(A):
+def _denman_beavers(A, order):
     tolerance = jnp.finfo(A.dtype).eps ** 0.5
 
     def distance(M):
         return _norm(add_diagonal(lax.stop_gradient(M), -1.0))
 
-    def step(state):
+    def scaled_step(state):
         k, M, X, active = state
         inverse = jnp.linalg.inv(M)
         mu2 = lax.stop_gradient(jnp.sqrt(_norm(inverse) / _norm(M))).astype(A.dtype)
-        scaled = inverse / mu2
-        next_M = add_diagonal((mu2 * M + scaled) / 4, 0.5)
-        next_X = jnp.sqrt(mu2) / 2 * (X + matmul(X, scaled))
-        M, X = (jnp.where(active, new, old) for new, old in ((next_M, M), (next_X, X)))
+        stepped = _step(mu2, M, X, inverse)
+        M, X = (jnp.where(active, new, old) for new, old in zip(stepped, (M, X), strict=True))
         return k + 1, M, X, active & (distance(M) > tolerance)
 
     def unfinished(state):
         k, *_, active = state
         return (k < _MOST_STEPS) & active.any()
 
-    start = (jnp.zeros_like(_norm(A), shape=()), A, A, distance(A) > 0)
-    _, M, X, active = lax.while_loop(unfinished, step, start)
-    X = (X + matmul(X, jnp.linalg.inv(M))) / 2
+    start = (jnp.zeros_like(_norm(A), shape=()), A, A, distance(A) > tolerance)
+    _, M, X, active = lax.while_loop(unfinished, scaled_step, start)
+    for _ in range(1 + order.bit_length()):
+        M, X = _step(1.0, M, X, jnp.linalg.inv(M))
     return jnp.where(active, jnp.nan, X)
+
+
+def _step(mu2, M, X, inverse):
+    scaled = inverse / mu2
+    return add_diagonal((mu2 * M + scaled) / 4, 0.5), jnp.sqrt(mu2) / 2 * (X + matmul(X, scaled))
 
 
 def _norm(M):

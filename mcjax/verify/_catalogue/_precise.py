@@ -78,14 +78,14 @@ def _expm(A):
 
 
 def _sqrtm(A):
-    """Newton's iteration, from a multiple of the identity that is large enough."""
-    n = len(A)
-    X = _identity(n) * (1 + int(np.abs(A).sum(1).max() >> _BITS))
+    """Denman and Beavers, X² = A M throughout: stable, as Newton's iteration for X is not."""
+    one, M, X = _identity(len(A)), A, A
     for _ in range(200):
-        new = (X + _solve(X, A)) >> 1
-        if np.abs(new - X).max() < _GUARD >> 8:
-            return new
-        X = new
+        inverse = _solve(M, one)
+        X = (X + _product(X, inverse)) >> 1
+        M = (2 * one + M + inverse) >> 2
+        if np.abs(M - one).max() < _GUARD >> 64:  # squared by the next step
+            return (X + _product(X, _solve(M, one))) >> 1
     raise ArithmeticError("no principal square root")
 
 
