@@ -126,6 +126,8 @@ def _derivative_in(function, argument, direction):
 
 def _spectral_form(f, A, directions):
     """D^k f(A)[E₁..E_k] of one Hermitian matrix."""
+    if not A.size:
+        return A
     x, V = jnp.linalg.eigh(A)
     Vh = V.mT.conj()
     if not directions:
