@@ -1,96 +1,68 @@
-"""python -m benchmarks {expm,sqrtm,funm,solve_sylvester,det,logdet,all} [--quick] [--write]"""
+"""python -m benchmarks [expm sqrtm funm solve_sylvester det logdet] [--json FILE] [--keep]"""
 
 import argparse
-import datetime
-import os
-import platform
-import shlex
-import sys
-from importlib import import_module
+import json
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 
 from . import FUNCTIONS, OPERATIONS, _report
-from ._timing import compare, processes
-from ._worker import Case
+from ._claims import check
+from ._timing import Effort, compare, processes
+from ._worker import Case, load
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("functions", nargs="+", choices=[*FUNCTIONS, "all"])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    parser.add_argument("--seconds", type=float, default=6.0, help="for each row of a table")
-    parser.add_argument("--write", action="store_true", help="keep results/, rewrite README.md")
-    arguments = parser.parse_args()
-    if arguments.quick and arguments.write:
-        parser.error("--quick measures nothing worth writing")
-    functions = FUNCTIONS if "all" in arguments.functions else arguments.functions
-    modules = {function: import_module(f"benchmarks.{function}") for function in FUNCTIONS}
-    console = Console()
-    width = None if console.is_terminal else 160
-    console = Console(width=width)
+    arguments = parse()
+    if arguments.readme:
+        return _report.write_readme()
+    effort = Effort(seconds=0, turn=0) if arguments.quick else Effort(arguments.seconds)
+    console = Console() if Console().is_terminal else Console(width=140)
     found = []
     with processes() as (pools, facts):
-        for function in functions:
-            rows = run(pools, function, modules[function], arguments)
-            console.print(_report.rich_table(function, rows))
-            found += [(function, *claim) for claim in _report.claims(modules[function], rows)]
-            if arguments.write:
-                _report.save(function, results(function, rows, facts))
-    if found:
-        console.print(_report.claims_table(found))
-    if arguments.write:
-        _report.write_readme(modules)
+        for function in arguments.functions or FUNCTIONS:
+            plan = list(cases(function, arguments.quick))
+            bar = track(plan, function, console=Console(stderr=True), transient=True)
+            rows = [compare(pools, *row, effort) for row in bar]
+            claims = check(getattr(load(function), "CLAIMS", ()), rows)
+            found.append(_report.result(function, rows, claims, facts, effort))
+            _report.show(console, found[-1])
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    if arguments.keep:
+        _report.keep(found)
+        _report.write_readme()
 
 
-def run(pools, function, module, arguments):
-    plan = [
-        (Case(function, input_, batch, n), operation)
-        for i, input_ in enumerate(module.INPUTS)
-        if i == 0 or not arguments.quick
-        for batch, n in shapes(module, arguments.quick)
-        for operation in OPERATIONS
-        if n <= getattr(module, "LARGEST", {}).get(operation, n) and (operation != "hvp" or i == 0)
-    ]
-    effort = (0.0, 0.0, False) if arguments.quick else (arguments.seconds, 0.02, True)
-    return [
-        compare(pools, *row, *effort)
-        for row in track(plan, function, console=Console(stderr=True), transient=True)
-    ]
+def parse():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("functions", nargs="*", metavar="FUNCTION", help=", ".join(FUNCTIONS))
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each row, about")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--keep", action="store_true", help="keep it in results/ and README.md")
+    parser.add_argument("--readme", action="store_true", help="only rewrite README.md")
+    arguments = parser.parse_args()
+    if unknown := {*arguments.functions} - {*FUNCTIONS}:
+        parser.error(f"no benchmark of {', '.join(sorted(unknown))}; one of {', '.join(FUNCTIONS)}")
+    if arguments.quick and arguments.keep:
+        parser.error("--quick measures nothing worth keeping")
+    return arguments
 
 
-def shapes(module, quick):
-    """(batch, n): single matrices, and a thousand tiny ones."""
+def cases(function, quick):
+    """The first input at every size and as a batch of tiny matrices, the others at one size."""
+    module = load(function)
+    first, *others = module.INPUTS
+    shapes = [((), n) for n in module.SIZES] + [((1000,), 4)]
     if quick:
-        return [((), 6), ((5,), 3)]
-    return [*(((), n) for n in getattr(module, "SIZES", (64, 256, 512))), ((1000,), 4)]
-
-
-def results(function, rows, facts):
-    return {
-        "function": function,
-        "device": facts["mcjax"]["device"],
-        "machine": f"{os.cpu_count()} x {processor()}",
-        "python": facts["mcjax"]["python"],
-        "versions": {peer: fact["version"] for peer, fact in facts.items()},
-        "date": datetime.date.today().isoformat(),
-        "load": round(LOAD, 1),
-        "command": "python -m benchmarks " + shlex.join(sys.argv[1:]),
-        "rows": rows,
-    }
-
-
-LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-
-
-def processor():
-    """The processor's name, which `platform` does not know on Linux."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        shapes, others = [((), 6), ((5,), 3)], []
+    for operation in OPERATIONS:
+        for batch, n in shapes:
+            yield Case(function, first, batch, n), operation
+        for input_ in others:
+            yield Case(function, input_, (), 256), operation
 
 
 if __name__ == "__main__":

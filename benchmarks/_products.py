@@ -1,7 +1,8 @@
 """Counting matrix products as they are executed, by walking a jaxpr with real numbers in it.
 
-Loops run as often as the data ask for, and only the branch taken is counted. A product of the same
-two operands counts once, and what no output needs not at all, since XLA drops both. The unit is one
+Loops run as often as the data ask for, and only the branch taken is counted. A product or
+a factorisation of the same operands counts once, and what no output needs not at all, since XLA
+drops both. The unit is one
 product of two n x n matrices, n³ multiply-adds: the product of a matrix and a vector is 1/n. Solves with a
 factorisation are counted with the factorisation, which is named.
 """
@@ -15,9 +16,13 @@ from jax.core import eval_jaxpr
 from jax.extend.core import ClosedJaxpr, Literal
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from mcjax._core import _potential
+from mcjax._core import _evaluate, _potential
 
 FACTORISATIONS = {"lu", "cholesky", "qr", "geqrf", "eigh", "eig", "svd", "schur"}
+SEALED = {  # the primitives of mcjax: what they evaluate, given their parameters
+    _potential.derivative_p.name: lambda devices, **params: partial(_potential._evaluate, **params),
+    _evaluate.evaluate_p.name: _evaluate._mapped,
+}
 MOST_EQUATIONS = 20_000  # sequential algorithms walk n² steps; their count is not worth the wait
 
 
@@ -58,10 +63,8 @@ def _call(closed, args, count, seen):
 
 def _step(equation, args, count, seen):
     name, params = equation.primitive.name, equation.params
-    if name == _potential.derivative_p.name:
-        params = {k: v for k, v in params.items() if k != "devices"}
-        inner = jax.make_jaxpr(partial(_potential._evaluate, **params))(*args)
-        return _call(inner, args, count, seen)
+    if name in SEALED:
+        return _call(jax.make_jaxpr(SEALED[name](**params))(*args), args, count, seen)
     if name == "while":
         return _while(args, count, **params)
     if name == "cond":
@@ -76,18 +79,18 @@ def _step(equation, args, count, seen):
         return _call(params["jaxprs"].solve, solve, count, seen)
     elif isinstance(inner := params.get("jaxpr", params.get("call_jaxpr")), ClosedJaxpr):
         return _call(inner, args, count, seen)
-    elif name == "dot_general":
+    key = (name, *map(id, args), str(params))
+    if key in seen:
+        return seen[key][1]
+    if name == "dot_general":
         (contract, _), _ = params["dimension_numbers"]
-        key = (*map(id, args), str(params["dimension_numbers"]))
-        if key in seen:
-            return seen[key][1]
         length = prod(args[0].shape[axis] for axis in contract)
         count["multiply-adds"] += equation.outvars[0].aval.size * length
     elif name in FACTORISATIONS:
         count[name] += 1
     result = equation.primitive.bind(*args, **equation.primitive.get_bind_params(params))
     result = result if equation.primitive.multiple_results else [result]
-    if name == "dot_general":
+    if name == "dot_general" or name in FACTORISATIONS:
         seen[key] = args, result  # holding the operands keeps their identities theirs
     return result
 

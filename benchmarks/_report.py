@@ -1,140 +1,141 @@
-"""Tables of what was measured: on the terminal, in results/, and in README.md."""
+"""What was measured, as tables on the terminal, as JSON in results/, and in README.md."""
 
+import datetime
 import json
+import os
+import platform
 from pathlib import Path
 
 from rich.table import Table
 
 from . import FUNCTIONS, OPERATIONS, PEERS
+from ._claims import size
 
 HERE = Path(__file__).parent
 NAMES = {"jax": "jax", "scipy": "SciPy", "torch": "PyTorch"}
 HEADS = ("input", "n", "operation", "mcjax, ms", *NAMES.values(), "temporaries, n²", "products")
-BEGIN, END = "<!-- begin: written by --write -->", "<!-- end -->"
+CLAIM_HEADS = ("claim", "measured", "limit", "")
+LEFT = {"input", "operation", "claim", ""}
+BEGIN, END = "<!-- begin: written by --readme -->", "<!-- end -->"
+LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
-def size(row):
-    """256, or 1000x4 for a batch of 1000 matrices 4 x 4."""
-    return "x".join(map(str, (*row["batch"], row["n"])))
+def result(function, rows, claims, facts, effort):
+    """All that is kept of a run."""
+    return {
+        "function": function,
+        "device": facts["mcjax"]["device"],
+        "machine": f"{os.cpu_count()} x {_processor()}",
+        "python": facts["mcjax"]["python"],
+        "versions": {peer: fact["version"] for peer, fact in facts.items()},
+        "date": datetime.date.today().isoformat(),
+        "load before": LOAD,
+        "seconds a row": effort.seconds,
+        "claims": list(claims),
+        "rows": rows,
+    }
 
 
-def name(row):
-    return f"{row['input']} {size(row)} {row['operation']}"
+def _processor():
+    """The processor's name, which `platform` does not know on Linux."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
-def cells(row):
+def show(console, result):
+    rows = [_cells(row) for row in result["rows"]]
+    console.print(_table(f"{result['function']}: our time / theirs (quartiles)", HEADS, rows))
+    if claims := [_claim_cells(claim) for claim in result["claims"]]:
+        console.print(_table(f"{result['function']}: what is claimed", CLAIM_HEADS, claims))
+
+
+def _table(title, heads, rows):
+    table = Table(title=title, title_justify="left")
+    for head in heads:
+        table.add_column(head, justify="left" if head in LEFT else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _cells(row):
     peers = row["peers"]
-    ours = peers["mcjax"]
     return (
         row["input"],
         size(row),
         row["operation"],
-        f"{ours['milliseconds']:.3g}",
+        f"{peers['mcjax']['milliseconds'][1]:.3g}",
         *(_ratio(peers.get(peer)) for peer in NAMES),
-        _against(peers, "temporaries", lambda x: f"{x:.3g}"),
-        _against(peers, "products", str),
+        _against_jax(peers, "temporaries"),
+        _against_jax(peers, "products"),
     )
+
+
+def _claim_cells(claim):
+    verdict = "holds" if claim["holds"] else "fails"
+    return claim["claim"], _quartiles(claim["measured"]), f"{claim['limit']:.2f}", verdict
 
 
 def _ratio(peer):
     if peer is None:
         return "–"
-    low, median, high = peer["ratio"]
-    differs = "" if peer["difference"] < 1e-8 else " ≠"
-    return f"{median:.2f} ({low:.2f}–{high:.2f}){differs}"
+    agrees = peer["difference"] is not None and peer["difference"] < 1e-8
+    return _quartiles(peer["ratio"]) + ("" if agrees else " ≠")
 
 
-def _against(peers, key, show):
+def _quartiles(quartiles):
+    low, median, high = (f"{x:.2f}" for x in quartiles)
+    return median if low == high else f"{median} ({low}–{high})"
+
+
+def _against_jax(peers, key):
     """Ours, and in brackets jax's."""
     ours, jax = (peers.get(peer, {}).get(key) for peer in ("mcjax", "jax"))
     if ours is None:
         return "–"
-    return show(ours) + (f" ({show(jax)})" if jax is not None else "")
+    return f"{ours}" + (f" ({jax})" if jax is not None else "")
 
 
-def rich_table(function, rows):
-    table = Table(title=f"{function}: our time divided by theirs (quartiles)", title_justify="left")
-    for i, head in enumerate(HEADS):
-        table.add_column(head, justify="left" if i in (0, 2) else "right", no_wrap=i < 4)
-    for before, row in zip([None, *rows], rows, strict=False):
-        if before and (before["input"], before["n"]) != (row["input"], row["n"]):
-            table.add_section()
-        table.add_row(*cells(row))
-    return table
+def keep(found):
+    for result in found:
+        path = HERE / "results" / f"{result['function']}-{result['device']}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
-def claims(module, rows):
-    """(what is claimed, what was measured, what is allowed) for the claims that were measured."""
-    rows = {name(row): row for row in rows}
-    for text, row_name, quantity, bound in getattr(module, "CLAIMS", ()):
-        row = rows.get(row_name)
-        measured = _measured(rows, row, quantity) if row else None
-        if measured is not None:
-            yield text, measured, bound
+def write_readme():
+    path = HERE / "README.md"
+    path.write_text(readme(path.read_text()))
 
 
-def _measured(rows, row, quantity):
-    peers = row["peers"]
-    if quantity == "fastest":
-        return max((peers[p]["ratio"][1] for p in peers if p != "mcjax"), default=None)
-    if quantity == "memory" and "jax" in peers:
-        return peers["mcjax"]["temporaries"] / peers["jax"]["temporaries"]
-    if quantity == "forward":
-        forward = rows[name({**row, "operation": "forward"})]
-        return peers["mcjax"]["milliseconds"] / forward["peers"]["mcjax"]["milliseconds"]
-    return peers[quantity]["ratio"][1] if quantity in peers else None
-
-
-def claims_table(found):
-    table = Table(title="claims", title_justify="left")
-    for head in ("function", "claim", "measured", "allowed", ""):
-        table.add_column(head)
-    for function, text, measured, bound in found:
-        table.add_row(function, text, f"{measured:.2f}", f"{bound:.2f}", _verdict(measured, bound))
-    return table
-
-
-def _verdict(measured, bound):
-    return "holds" if measured <= bound else "fails"
-
-
-def save(function, results):
-    path = HERE / "results" / f"{function}-{results['device']}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_readme(modules):
-    """Replace what stands between the markers of README.md by the tables of results/."""
-    paths = [p for f in FUNCTIONS for p in sorted((HERE / "results").glob(f"{f}-*.json"))]
-    parts = [_markdown(json.loads(path.read_text()), modules) for path in paths]
-    readme = HERE / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
+def readme(text):
+    """The text, with the tables of results/ between its two markers."""
+    before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    readme.write_text("\n\n".join([before + BEGIN, *parts, END]) + after)
+    paths = [p for f in FUNCTIONS for p in sorted((HERE / "results").glob(f"{f}-*.json"))]
+    parts = [_markdown(json.loads(path.read_text())) for path in paths]
+    return "\n\n".join([before + BEGIN, *parts, END]) + after
 
 
-def _markdown(results, modules):
-    function, rows = results["function"], results["rows"]
-    versions = ", ".join(f"{p} {v}" for p, v in results["versions"].items())
-    lines = [
-        f"### {function}, {results['device']}",
-        "",
-        f"{results['machine']}; {versions}; {results['date']}; load {results['load']} before the run;"
-        f" `{results['command']}`",
-        "",
+def _markdown(result):
+    versions = ", ".join(f"{peer} {version}" for peer, version in result["versions"].items())
+    parts = [
+        f"### {result['function']}, {result['device']}",
+        f"{result['machine']}, load {result['load before']:.1f} before the run; {versions}, "
+        f"Python {result['python']}; {result['date']}",
     ]
-    found = list(claims(modules[function], rows))
-    if found:
-        lines += ["| claim | measured | allowed | |", "|---|--:|--:|---|"]
-        lines += [f"| {t} | {m:.2f} | {b:.2f} | {_verdict(m, b)} |" for t, m, b in found]
-        lines += [""]
-    align = ["---" if i in (0, 2) else "--:" for i in range(len(HEADS))]
-    lines += [f"| {' | '.join(HEADS)} |", f"|{'|'.join(align)}|"]
-    lines += [f"| {' | '.join(cells(row))} |" for row in rows]
-    missing = {(p, row["operation"]): why for row in rows for p, why in row["missing"].items()}
+    if result["claims"]:
+        parts.append(_markdown_table(CLAIM_HEADS, map(_claim_cells, result["claims"])))
+    parts.append(_markdown_table(HEADS, map(_cells, result["rows"])))
     for operation in OPERATIONS:
-        without = [p for p in PEERS if (p, operation) in missing]
-        if without:
-            lines += ["", f"No {operation}: {', '.join(NAMES[p] for p in without)}."]
-    return "\n".join(lines)
+        rows = [row for row in result["rows"] if row["operation"] == operation]
+        if without := [NAMES[p] for p in PEERS if any(p in row["missing"] for row in rows)]:
+            parts.append(f"No {operation}: {', '.join(without)}.")
+    return "\n\n".join(parts)
+
+
+def _markdown_table(heads, rows):
+    align = ["---" if head in LEFT else "--:" for head in heads]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, align, *rows))

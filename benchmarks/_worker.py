@@ -1,14 +1,15 @@
 """One peer in a process of its own: it prepares an operation, then times it when it is its turn.
 
 PyTorch, OpenBLAS and XLA keep threads spinning after a call, so peers in one process slow each other
-down. Here every peer is alone in its process, and the others wait while it runs.
+down. Here every peer is alone in its process, with the threads it takes by default, and the others
+wait while it runs.
 """
 
 import importlib
 import os
 import sys
 import time
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,17 +23,15 @@ class Case(NamedTuple):
     batch: tuple[int, ...]
     n: int
 
-    @property
-    def module(self):
-        return importlib.import_module(f"benchmarks.{self.function}")
-
     def arrays(self):
-        """The arguments, a cotangent of each shape that occurs, and directions."""
+        """The arguments, and the weights G of the loss Σ G ∘ f(A)."""
         shape = (*self.batch, self.n, self.n)
-        args, directions = (
-            self.module.INPUTS[self.input](np.random.default_rng(seed), shape) for seed in (1, 2)
-        )
-        return args, directions, np.random.default_rng(3).standard_normal(shape)
+        args = load(self.function).INPUTS[self.input](np.random.default_rng(1), shape)
+        return args, np.random.default_rng(2).standard_normal(shape)
+
+
+def load(function):
+    return importlib.import_module(f"benchmarks.{function}")
 
 
 def start():
@@ -41,33 +40,31 @@ def start():
 
 
 def describe(peer):
-    """The version and the device of a peer, or None where it cannot run."""
+    """The version and the device of a peer, or None where it is not installed."""
     try:
         library = importlib.import_module(peer)
     except ImportError:
         return None
-    version = library.__version__
-    if peer == "torch":
-        device = "cuda" if library.cuda.is_available() else "cpu"
-    elif peer == "scipy":
-        device = "cpu"
-    else:
+    device = "cpu"
+    if peer == "torch" and library.cuda.is_available():
+        device = "gpu"
+    elif peer in ("jax", "mcjax"):
         import jax
 
         device = jax.default_backend()
-    return {"version": version, "device": device, "python": sys.version.split()[0]}
+    return {"version": library.__version__, "device": device, "python": sys.version.split()[0]}
 
 
 def prepare(peer, case, operation):
     """Run an operation once. What it returned and what it needs, or why there is none."""
     try:
         run, facts = _operation(peer, case, operation)
-        facts["value"] = [_array(x) for x in _flat(run())]
+        value = [_array(x) for x in _flat(run())]
     except Exception as error:  # a peer without this derivative says so in many ways
         return {"missing": f"{type(error).__name__}: {error}".splitlines()[0]}
     began = time.perf_counter()
     run()
-    return {**facts, "seconds": time.perf_counter() - began}
+    return {**facts, "value": value, "seconds": time.perf_counter() - began}
 
 
 def measure(peer, case, operation, calls):
@@ -80,21 +77,11 @@ def measure(peer, case, operation, calls):
     return (time.perf_counter() - began) / calls
 
 
-def count(peer, case, operation):
-    """The matrix products that are executed, where the peer lets us see them."""
-    if peer not in ("mcjax", "jax") or case.batch:
-        return None
-    from ._products import count_products
-
-    function, args = _jax_function(getattr(case.module, peer)(), case, operation)
-    return count_products(function, *args)
-
-
 @lru_cache(maxsize=1)
 def _operation(peer, case, operation):
     """A function of no arguments that runs until the result is there, and facts about it."""
     library = {"mcjax": _jax, "jax": _jax, "scipy": _scipy, "torch": _torch}[peer]
-    return library(getattr(case.module, peer)(), case, operation)
+    return library(getattr(load(case.function), peer)(), case, operation)
 
 
 def _flat(result):
@@ -105,39 +92,32 @@ def _array(x):
     return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
 
 
+def _weighted(result, weight):
+    return (result * weight if result.shape == weight.shape else result).sum()
+
+
 def _jax(function, case, operation):
     import jax
 
-    chosen, args = _jax_function(function, case, operation)
-    compiled = jax.jit(chosen).lower(*args).compile()
-    temporaries = compiled.memory_analysis().temp_size_in_bytes
-    facts = {"temporaries": temporaries / args[0].nbytes}
-    return lambda: jax.block_until_ready(compiled(*args)), facts
-
-
-def _jax_function(function, case, operation):
-    import jax
+    from ._products import count_products
 
     jax.config.update("jax_enable_x64", True)
-    args, directions, weight = jax.tree.map(jax.numpy.asarray, case.arrays())
-
-    def loss(*args):
-        result = function(*args)
-        return (result * weight if result.shape == weight.shape else result).sum()
-
-    gradient = jax.grad(loss, argnums=tuple(range(len(args))))
-
-    def hvp(*args):
-        return jax.jvp(gradient, args, directions)[1]
-
-    return {"forward": function, "gradient": gradient, "hvp": hvp}[operation], args
+    args, weight = jax.tree.map(jax.numpy.asarray, case.arrays())
+    loss = jax.grad(lambda *args: _weighted(function(*args), weight), tuple(range(len(args))))
+    chosen = {"forward": function, "gradient": loss}[operation]
+    compiled = jax.jit(chosen).lower(*args).compile()
+    bytes_ = compiled.memory_analysis().temp_size_in_bytes
+    return lambda: jax.block_until_ready(compiled(*args)), {
+        "temporaries": float(f"{bytes_ / args[0].nbytes:.3g}"),
+        "products": None if case.batch else count_products(chosen, *args),
+    }
 
 
 def _scipy(function, case, operation):
-    args, _, weight = case.arrays()
+    args, weight = case.arrays()
     if operation == "forward":
         return lambda: function(*args), {}
-    gradient = getattr(case.module, f"scipy_{operation}")()
+    gradient = load(case.function).scipy_gradient()
     if case.batch:
         gradient = np.vectorize(gradient, signature="(n,n),(n,n)->(n,n)")
     return lambda: gradient(*args, weight), {}
@@ -147,32 +127,14 @@ def _torch(function, case, operation):
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    args, directions, weight = case.arrays()
+    args, weight = case.arrays()
     weight = torch.tensor(weight, device=device)
-    args, directions = (
-        [torch.tensor(x, device=device, requires_grad=on) for x in xs]
-        for xs, on in ((args, operation != "forward"), (directions, False))
-    )
-
-    def loss():
-        result = function(*args)
-        return (result * weight if result.shape == weight.shape else result).sum()
-
-    def forward():
-        return function(*args)
-
-    def gradient():
-        return torch.autograd.grad(loss(), args)
-
-    def hvp():
-        first = torch.autograd.grad(loss(), args, create_graph=True)
-        slope = reduce(torch.add, ((g * d).sum() for g, d in zip(first, directions, strict=True)))
-        return torch.autograd.grad(slope, args)
-
-    chosen = {"forward": forward, "gradient": gradient, "hvp": hvp}[operation]
+    args = [torch.tensor(x, device=device, requires_grad=operation != "forward") for x in args]
 
     def run():
-        result = chosen()
+        result = function(*args)
+        if operation == "gradient":
+            result = torch.autograd.grad(_weighted(result, weight), args)
         if device == "cuda":
             torch.cuda.synchronize()
         return result

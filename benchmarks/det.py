@@ -2,6 +2,7 @@
 
 from . import _inputs as inputs
 
+SIZES = (64, 256, 512)
 INPUTS = {"randn/√n + 2": inputs.off_the_cut}
 
 

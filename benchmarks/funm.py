@@ -6,8 +6,8 @@ the matrices measured have none.
 
 from . import _inputs as inputs
 
+SIZES = (64, 256, 512)
 INPUTS = {"symmetric": inputs.symmetric}
-LARGEST = {"hvp": 64}  # a second derivative sums n³ divided differences
 
 
 def mcjax():

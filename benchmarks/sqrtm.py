@@ -1,9 +1,13 @@
 """The principal square root. Neither jax nor SciPy differentiates it; PyTorch has none."""
 
 from . import _inputs as inputs
+from ._claims import Claim
 
 SIZES = (64, 128, 256, 512)
 INPUTS = {"randn/√n + 2": inputs.off_the_cut}
+CLAIMS = [
+    Claim("forward at least 3 times faster than jax, n = 128", "128", "forward", "jax", 1 / 3)
+]
 
 
 def mcjax():
@@ -24,8 +28,3 @@ def scipy():
     from scipy.linalg import sqrtm
 
     return sqrtm
-
-
-CLAIMS = [
-    ("forward at least 3 times faster than jax, n = 128", "randn/√n + 2 128 forward", "jax", 1 / 3),
-]

@@ -1,0 +1,52 @@
+"""What is claimed of a measurement, and whether it holds."""
+
+from typing import NamedTuple
+
+
+class Claim(NamedTuple):
+    """A `quantity` of the first input's row of this size and operation is at most `limit`.
+
+    The quantity is mcjax's time in units of a peer's, by name, of the fastest peer's ("fastest") or
+    of its own forward time ("forward"), or its temporaries in units of jax's ("temporaries").
+    """
+
+    text: str
+    size: str
+    operation: str
+    quantity: str
+    limit: float
+
+
+def size(row):
+    """256, or 1000x4x4 for a batch of 1000 matrices 4 x 4."""
+    return (
+        "x".join(map(str, (*row["batch"], row["n"], row["n"]))) if row["batch"] else str(row["n"])
+    )
+
+
+def check(claims, rows):
+    """Every claim with the median and the quartiles that were measured, if they were."""
+    input_ = rows[0]["input"]
+    rows = {(size(row), row["operation"]): row["peers"] for row in rows if row["input"] == input_}
+    for claim in claims:
+        peers = rows.get((claim.size, claim.operation), {})
+        quartiles = _measure(claim.quantity, peers, rows.get((claim.size, "forward"), {}))
+        if quartiles:
+            yield {
+                "claim": claim.text,
+                "measured": quartiles,
+                "limit": claim.limit,
+                "holds": quartiles[1] <= claim.limit,
+            }
+
+
+def _measure(quantity, peers, forward):
+    if quantity == "temporaries" and "jax" in peers:
+        return [peers["mcjax"]["temporaries"] / peers["jax"]["temporaries"]] * 3
+    if quantity == "forward" and forward:
+        unit = forward["mcjax"]["milliseconds"][1]
+        return [t / unit for t in peers["mcjax"]["milliseconds"]]
+    if quantity == "fastest":
+        ratios = [facts["ratio"] for peer, facts in peers.items() if peer != "mcjax"]
+        return max(ratios, key=lambda quartiles: quartiles[1], default=None)
+    return peers[quantity]["ratio"] if quantity in peers else None
