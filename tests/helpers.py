@@ -10,7 +10,8 @@ wrong by
 
     UNITS n² eps (|T_k| + |T_{k+1}[..., r]|),      r a random perturbation of the data's size,
 
-with T_k the true D^k f: the condition number is computed, from the truth's own next derivative.
+with T_k the true D^k f: the condition number is computed, from the truth's own next derivative. At
+n = 1 it is as for n = 2, since there too an algorithm is a chain of products, each of which rounds.
 """
 
 from functools import cache, partial, reduce
@@ -381,8 +382,9 @@ def assert_relative(got, truth, relative, what=""):
 
 
 def rounding(args, units=UNITS):
-    n = max(a.shape[-1] for a in map(np.asarray, args) if a.ndim)
-    return max(1, n) ** 2 * units * np.finfo(np.result_type(*args)).eps
+    args = tuple(map(np.asarray, args))
+    n = max(a.shape[-1] for a in args if a.ndim)
+    return max(2, n) ** 2 * units * np.finfo(np.result_type(*args)).eps
 
 
 def judge(truth, args, *directions, units=UNITS):
