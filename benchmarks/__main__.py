@@ -18,7 +18,7 @@ def main():
     if arguments.readme:
         return _report.write_readme()
     effort = Effort(seconds=0, turn=0) if arguments.quick else Effort(arguments.seconds)
-    console = Console() if Console().is_terminal else Console(width=140)
+    console = Console() if Console().is_terminal else Console(width=160)
     found = []
     with processes() as (pools, facts):
         for function in arguments.functions or FUNCTIONS:

@@ -25,28 +25,26 @@ def size(row):
 
 
 def check(claims, rows):
-    """Every claim with the median and the quartiles that were measured, if they were."""
+    """Every claim with what was measured, for those that were."""
     input_ = rows[0]["input"]
     rows = {(size(row), row["operation"]): row["peers"] for row in rows if row["input"] == input_}
     for claim in claims:
         peers = rows.get((claim.size, claim.operation), {})
-        quartiles = _measure(claim.quantity, peers, rows.get((claim.size, "forward"), {}))
-        if quartiles:
+        measured = _measure(claim.quantity, peers, rows.get((claim.size, "forward")))
+        if measured is not None:
             yield {
                 "claim": claim.text,
-                "measured": quartiles,
+                "measured": round(measured, 3),
                 "limit": claim.limit,
-                "holds": quartiles[1] <= claim.limit,
+                "holds": measured <= claim.limit,
             }
 
 
 def _measure(quantity, peers, forward):
-    if quantity == "temporaries" and "jax" in peers:
-        return [peers["mcjax"]["temporaries"] / peers["jax"]["temporaries"]] * 3
-    if quantity == "forward" and forward:
-        unit = forward["mcjax"]["milliseconds"][1]
-        return [t / unit for t in peers["mcjax"]["milliseconds"]]
     if quantity == "fastest":
-        ratios = [facts["ratio"] for peer, facts in peers.items() if peer != "mcjax"]
-        return max(ratios, key=lambda quartiles: quartiles[1], default=None)
+        return max((facts["ratio"] for p, facts in peers.items() if p != "mcjax"), default=None)
+    if quantity == "forward" and forward:
+        return peers["mcjax"]["best ms"] / forward["mcjax"]["best ms"]
+    if quantity == "temporaries" and "jax" in peers:
+        return peers["mcjax"]["temporaries"] / peers["jax"]["temporaries"]
     return peers[quantity]["ratio"] if quantity in peers else None

@@ -1,10 +1,9 @@
 """Counting matrix products as they are executed, by walking a jaxpr with real numbers in it.
 
-Loops run as often as the data ask for, and only the branch taken is counted. A product or
-a factorisation of the same operands counts once, and what no output needs not at all, since XLA
-drops both. The unit is one
-product of two n x n matrices, n³ multiply-adds: the product of a matrix and a vector is 1/n. Solves with a
-factorisation are counted with the factorisation, which is named.
+Loops run as often as the data ask for, and only the branch taken is counted. A product or a
+factorisation of the same operands counts once, and what no output needs not at all, since XLA drops
+both. The unit is one product of two n x n matrices, n³ multiply-adds: the product of a matrix and a
+vector is 1/n. Factorisations are named; solves with them are not counted.
 """
 
 from collections import Counter

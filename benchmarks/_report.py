@@ -46,7 +46,9 @@ def _processor():
 
 def show(console, result):
     rows = [_cells(row) for row in result["rows"]]
-    console.print(_table(f"{result['function']}: our time / theirs (quartiles)", HEADS, rows))
+    console.print(
+        _table(f"{result['function']}: our best time / theirs (quartiles of rounds)", HEADS, rows)
+    )
     if claims := [_claim_cells(claim) for claim in result["claims"]]:
         console.print(_table(f"{result['function']}: what is claimed", CLAIM_HEADS, claims))
 
@@ -66,7 +68,7 @@ def _cells(row):
         row["input"],
         size(row),
         row["operation"],
-        f"{peers['mcjax']['milliseconds'][1]:.3g}",
+        f"{peers['mcjax']['best ms']:.3g}",
         *(_ratio(peers.get(peer)) for peer in NAMES),
         _against_jax(peers, "temporaries"),
         _against_jax(peers, "products"),
@@ -75,19 +77,15 @@ def _cells(row):
 
 def _claim_cells(claim):
     verdict = "holds" if claim["holds"] else "fails"
-    return claim["claim"], _quartiles(claim["measured"]), f"{claim['limit']:.2f}", verdict
+    return claim["claim"], f"{claim['measured']:.2f}", f"{claim['limit']:.2f}", verdict
 
 
 def _ratio(peer):
     if peer is None:
         return "–"
+    low, high = peer["quartiles"]
     agrees = peer["difference"] is not None and peer["difference"] < 1e-8
-    return _quartiles(peer["ratio"]) + ("" if agrees else " ≠")
-
-
-def _quartiles(quartiles):
-    low, median, high = (f"{x:.2f}" for x in quartiles)
-    return median if low == high else f"{median} ({low}–{high})"
+    return f"{peer['ratio']:.2f} ({low:.2f}–{high:.2f})" + ("" if agrees else " ≠")
 
 
 def _against_jax(peers, key):

@@ -1,8 +1,9 @@
 """Fair ratios on a machine that is shared: the peers take turns, round after round.
 
 Within a round every peer runs the same operation, one after the other, each in its own process, so
-a slow spell of the machine falls on all of them. The ratio of two peers is taken round by round, and
-what is reported is its median and quartiles.
+a slow spell of the machine falls on all of them. What is reported is the ratio of the best times: a
+disturbance only ever adds to a time, and most to a library whose threads wait for one another. The
+quartiles of the ratios of single rounds show how far the machine was disturbed.
 """
 
 import time
@@ -19,11 +20,10 @@ PAUSE = 0.02  # seconds for the spinning threads of the peer before to fall asle
 
 
 class Effort(NamedTuple):
-    """About `seconds` a row in all, in turns of `turn` seconds or one call, whichever is longer."""
+    """At least 3 rounds and about `seconds` a row, in turns of `turn` seconds or one call."""
 
     seconds: float
     turn: float = 0.02
-    rounds: tuple[int, int] = (3, 41)
 
 
 @contextmanager
@@ -44,26 +44,30 @@ def processes():
 
 
 def compare(pools, case, operation, effort):
-    """One row of a table: the time of mcjax, and in units of every peer's, round by round."""
+    """One row of a table: the time of mcjax, and in units of every peer's."""
     peers = [peer for peer in pools if hasattr(_worker.load(case.function), peer)]
     prepared = {p: pools[p].submit(_worker.prepare, p, case, operation).result() for p in peers}
     missing = {p: facts.pop("missing") for p, facts in prepared.items() if "missing" in facts}
     if "mcjax" in missing:
         raise RuntimeError(f"mcjax fails at {case}, {operation}: {missing['mcjax']}")
     runs = {p: facts for p, facts in prepared.items() if p not in missing}
-    turns = {p: max(1, round(effort.turn / facts["seconds"])) for p, facts in runs.items()}
-    times = _take_turns(pools, case, operation, turns, _rounds(runs, turns, effort))
-    ours = times["mcjax"]
+    times = _take_turns({p: pools[p] for p in runs}, case, operation, effort)
+    best = {p: min(map(min, turns)) for p, turns in times.items()}
+    medians = {p: np.array([*map(np.median, turns)]) for p, turns in times.items()}
     return {
         "input": case.input,
         "batch": case.batch,
         "n": case.n,
         "operation": operation,
-        "rounds": len(ours),
+        "rounds": len(medians["mcjax"]),
         "peers": {
             p: {
-                "milliseconds": _quartiles(1e3 * times[p]),
-                "ratio": _quartiles(ours / times[p]),
+                "best ms": _short(1e3 * best[p]),
+                "median ms": _short(1e3 * np.median(medians[p])),
+                "ratio": _short(best["mcjax"] / best[p]),
+                "quartiles": [
+                    _short(q) for q in np.quantile(medians["mcjax"] / medians[p], (0.25, 0.75))
+                ],
                 "temporaries": facts.get("temporaries"),
                 "products": facts.get("products"),
                 "difference": _difference(facts["value"], runs["mcjax"]["value"]),
@@ -74,26 +78,22 @@ def compare(pools, case, operation, effort):
     }
 
 
-def _rounds(runs, turns, effort):
-    each = sum(PAUSE + facts["seconds"] * (1 + turns[p]) for p, facts in runs.items())
-    return int(np.clip(effort.seconds / each, *effort.rounds))
-
-
-def _take_turns(pools, case, operation, turns, rounds):
-    """Seconds a call, an array of one number a round for each peer."""
-    times = {p: [] for p in turns}
-    order = list(turns)
-    for _ in range(rounds):
+def _take_turns(pools, case, operation, effort):
+    """For each peer a list of turns, a turn being a list of seconds."""
+    times = {p: [] for p in pools}
+    order = list(pools)
+    began = time.monotonic()
+    while len(times["mcjax"]) < 3 or time.monotonic() < began + effort.seconds:
         for p in order:
             time.sleep(PAUSE)
-            job = pools[p].submit(_worker.measure, p, case, operation, turns[p])
+            job = pools[p].submit(_worker.measure, p, case, operation, effort.turn)
             times[p].append(job.result())
         order = order[1:] + order[:1]  # nobody always follows the same neighbour
-    return {p: np.array(seconds) for p, seconds in times.items()}
+    return times
 
 
-def _quartiles(x):
-    return [float(f"{q:.4g}") for q in np.quantile(x, [0.25, 0.5, 0.75])]
+def _short(x):
+    return float(f"{x:.4g}")
 
 
 def _difference(values, ours):

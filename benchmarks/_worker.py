@@ -59,22 +59,21 @@ def prepare(peer, case, operation):
     """Run an operation once. What it returned and what it needs, or why there is none."""
     try:
         run, facts = _operation(peer, case, operation)
-        value = [_array(x) for x in _flat(run())]
+        return {**facts, "value": [_array(x) for x in _flat(run())]}
     except Exception as error:  # a peer without this derivative says so in many ways
         return {"missing": f"{type(error).__name__}: {error}".splitlines()[0]}
-    began = time.perf_counter()
-    run()
-    return {**facts, "value": value, "seconds": time.perf_counter() - began}
 
 
-def measure(peer, case, operation, calls):
-    """Seconds a call, over `calls` of them after one that wakes threads and caches."""
+def measure(peer, case, operation, turn):
+    """The seconds of single calls, `turn` in all, after one that wakes threads and caches."""
     run, _ = _operation(peer, case, operation)
     run()
-    began = time.perf_counter()
-    for _ in range(calls):
+    times = []
+    while sum(times) <= turn:
+        began = time.perf_counter()
         run()
-    return (time.perf_counter() - began) / calls
+        times.append(time.perf_counter() - began)
+    return times
 
 
 @lru_cache(maxsize=1)
