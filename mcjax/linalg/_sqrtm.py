@@ -48,18 +48,19 @@ def sqrtm(A: jax.Array, *, hermitian: bool = False) -> jax.Array:
     eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
     """
     A = square(A, "sqrtm")
-    scale = lax.stop_gradient(_power_of_four(A))
-    root = jnp.sqrt(scale)
+    root = lax.stop_gradient(_power_of_two(A))
+    scaled = A / root / root
     if hermitian:
-        return root * funm(A / scale, _clipped_root(A.shape[-1], A.dtype.name), hermitian=True)
-    return root * matrix_function(_denman_beavers, A / scale)
+        return root * funm(scaled, _clipped_root(A.shape[-1], A.dtype.name), hermitian=True)
+    return root * matrix_function(_denman_beavers, scaled)
 
 
-def _power_of_four(A):
-    """4^k close to the size of A: dividing by it is exact, and so is taking its root."""
+def _power_of_two(A):
+    """2^k, whose square is close to the size of A: dividing by it is exact (`exp2` is not)."""
     size = jnp.abs(A).max((-2, -1), keepdims=True, initial=0.0)
-    exponent = 2 * jnp.round(jnp.log2(size) / 2)
-    return jnp.exp2(jnp.where(jnp.isfinite(exponent), exponent, 0.0)).astype(A.dtype)
+    exponent = jnp.round(jnp.log2(size) / 2)
+    exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0).astype("int32")
+    return jnp.ldexp(jnp.ones_like(size), exponent).astype(A.dtype)
 
 
 @cache
@@ -90,7 +91,7 @@ def _denman_beavers(A, order):
     _, M, X, active = lax.while_loop(unfinished, scaled_step, start)
     for _ in range(1 + order.bit_length()):
         M, X = _step(1.0, M, X, jnp.linalg.inv(M))
-    return jnp.where(active, jnp.nan, X)
+    return X * jnp.where(active, jnp.nan, 1.0).astype(X.dtype)  # a product: derivatives are NaN too
 
 
 def _step(mu2, M, X, inverse):
