@@ -1,14 +1,18 @@
 """Derivatives by differences, with an error bar that covers the truth.
 
 Along a direction v, φ(t) = f(x + t v) and D(h) = (φ(h) - φ(-h)) / 2h = φ'(0) + c₂h² + c₄h⁴ + ... + noise.
-D is taken at steps h, h/2, h/4, ... over ten decades, starting from the size of x, and Richardson's
+D is taken at steps h, h/2, h/4, ... over thirteen decades, starting from the size of x, and Richardson's
 table removes the powers of h one by one. Every cell of the table carries an error bar: how far it
 is from the two cells it was made of (Ridders 1982), which is truncation, and η/h, which is noise.
 Each entry of the result takes the cell with the smallest bar.
 
-The noise η of f is measured, not assumed: at the smallest steps, where truncation is nothing,
-h |D(h) - D(2h)| is the noise of two values of f. Without it, among many cells some would agree by
-accident and claim an accuracy that nobody has.
+Two things must not deceive the bars:
+
+- The noise η(h) of f is measured, not assumed: the largest of h |D(h) - D(2h)| at the smallest steps,
+  where truncation is nothing; of ε |φ(h)|; and of ε |φ'(h)| |x|, what the rounding of x does.
+- A feature of f narrower than the steps is invisible to all of them: far from it every D(h) agrees on
+  a wrong value. But then φ(h) + φ(-h) - 2φ(0) does not fall as h² when h is halved, and no cell made
+  of such steps is taken. A kink is recognised in the same way.
 
 Sources: Ridders, Advances in Engineering Software 4 (1982) 75; Numerical Recipes, section 5.7.
 """
@@ -20,7 +24,7 @@ from typing import Any
 import jax
 import numpy as np
 
-_STEPS = 2.0 ** -np.arange(2, 38)  # of the size of x
+_STEPS = 2.0 ** -np.arange(2, 47)  # of the size of x
 _COLUMNS = 7
 _NOISE_STEPS = 6
 
@@ -110,26 +114,48 @@ def _flat(tree):
 def _extrapolate(phi, steps):
     """φ'(0) and its error bar, entry by entry."""
     with np.errstate(all="ignore"):
-        ends = [(phi(h), phi(-h)) for h in steps]
-        h = steps[:, None]
-        column = np.stack([a - b for a, b in ends]) / (2 * h)
-        jumps = np.abs(np.diff(column, axis=0)) * h[1:]
-        rounding = np.finfo(np.float64).eps * np.abs(ends[-1][0])
-        noise = np.maximum(jumps[-_NOISE_STEPS:].max(0), rounding)
-        error = np.abs(np.diff(column, axis=0))
-        value, bar = _best(column[1:], error + 2 * noise / h[1:])
+        plus, minus = (np.stack([phi(sign * h) for h in steps]) for sign in (1, -1))
+        h = steps.reshape(-1, *[1] * (plus.ndim - 1))
+        column = (plus - minus) / (2 * h)
+        noise = _noise(plus, minus, column, h, size=steps[0] / _STEPS[0])
+        smooth = _falls_as_square(plus + minus - 2 * phi(0.0), noise)
+        error, noise = np.abs(np.diff(column, axis=0)), _window(np.maximum, noise / h)
+        value, bar = _best(column[1:], error + 2 * noise, smooth)
         for j in range(1, _COLUMNS):
             new = column[1:] + (column[1:] - column[:-1]) / (4.0**j - 1)
             error = np.maximum(np.abs(new - column[1:]), np.abs(new - column[:-1]))
-            candidate, its_bar = _best(new, error + 2 * noise / h[j:])
+            candidate, its_bar = _best(new, error + 2 * noise, smooth)
             value = np.where(its_bar < bar, candidate, value)
             bar = np.minimum(its_bar, bar)
-            column = new
+            column, noise = new, _window(np.maximum, noise)
+            smooth = _window(np.logical_and, smooth)
     return value, bar
 
 
-def _best(column, error):
+def _noise(plus, minus, slope, h, size):
+    """η at every step."""
+    jumps = np.abs(np.diff(slope, axis=0)) * h[1:]
+    measured = jumps[-_NOISE_STEPS:].max(0)
+    of_output = np.maximum(np.abs(plus), np.abs(minus))
+    moves = np.maximum(*(np.abs(np.diff(y, axis=0, append=y[-1:])) for y in (plus, minus)))
+    of_input = moves / (h / 2) * size
+    return np.maximum(measured, np.finfo(np.float64).eps * np.maximum(of_output, of_input))
+
+
+def _falls_as_square(bend, noise):
+    """At each pair of steps h, h/2: is φ smooth on the scale of h, as far as noise lets one see?"""
+    bend = np.abs(bend)
+    return (bend[1:] <= 0.4 * bend[:-1]) | (bend[1:] <= 16 * noise[1:])
+
+
+def _window(both, rows):
+    """What holds of rows i and i + 1 together."""
+    return both(rows[1:], rows[:-1])
+
+
+def _best(column, error, allowed):
     """The row with the smallest error at every entry."""
-    error = np.where(np.isfinite(column) & np.isfinite(error), error, np.inf)
+    allowed = allowed & np.isfinite(column) & np.isfinite(error)
+    error = np.where(allowed, error, np.inf)
     row = error.argmin(0)[None]
     return np.take_along_axis(column, row, 0)[0], np.take_along_axis(error, row, 0)[0]

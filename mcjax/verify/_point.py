@@ -7,7 +7,7 @@ to
 
 where n is the largest dimension, ε the unit of the precision under test, and δ moves every input by
 one rounding: the entries of a matrix by ±ε times its largest entry (what a stable algorithm
-promises), other numbers by ±ε of their own. The maximum is over three random δ and over the entries
+promises), other numbers by ±ε of their own. The maximum is over three random δ (one, for differences) and over the entries
 of a matrix. So conditioning is measured, and on the reference, not on what is tested.
 """
 
@@ -19,12 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._differences import Estimate, difference, moved, wide
+from ._differences import difference, moved, wide
 from ._function import Function
-from ._verdict import group_max
+from ._verdict import RESOLVED, group_max
 
 SAFETY = 10
-_MOVES = 3
 _DOUBLE = float(np.finfo(np.float64).eps)
 
 
@@ -76,42 +75,40 @@ class Point:
         random = np.random.default_rng(self.seed + 1)
         return [_like(y, random, 1.0) for y in self.outputs]
 
-    def rounding(self, y: Callable, eps: float | None = None):
+    def rounding(self, y: Callable, eps: float | None = None, moves: int = 3):
         """The reference y(x), a list of arrays, and its tolerance (see the head of this file)."""
         eps = eps or self.eps
         base = host(y(self.x))
         shift = [np.zeros(b.shape) for b in base]
         with np.errstate(all="ignore"):
-            for there in self._neighbours(eps):
+            for there in self._neighbours(eps, moves):
                 new = host(y(there))
                 shift = [np.maximum(s, np.abs(a - b)) for s, a, b in zip(shift, new, base)]
             own = [s + eps * np.abs(b) for s, b in zip(shift, base, strict=True)]
             return base, [SAFETY * self.n * group_max(t) for t in own]
 
-    def _neighbours(self, eps):
+    def _neighbours(self, eps, moves):
         random = np.random.default_rng(self.seed + 2)
-        for _ in range(_MOVES):
+        for _ in range(moves):
             yield moved(self.x, [_signs(a, random) * matrix_size(a) for a in self.x], eps)
 
     def difference(self, y: Callable, v) -> tuple[list, list]:
         """The derivative of y at x along v, by differences in double precision, and its tolerance.
 
-        Four times the error bar, and 10 n ε |y|; below double precision also 10 n times how far the
-        derivative moves with its input, by differences again.
+        Four times the error bar, and 10 n times how far the derivative moves with its input, by
+        differences again. No difference sees a function through its rounding: where y itself keeps
+        less than three digits, nothing is known.
         """
         with jax.enable_x64(True):
-            x, v = list(map(wide, self.x)), list(map(wide, v))
-            estimate = difference(y, x, v)
-            conditioning = [np.zeros(()) for _ in estimate.value]
-            if not self.is_double:
-                wider = self.at(x)
-                _, conditioning = wider.rounding(lambda x: difference(y, x, v).value, self.eps)
-        return estimate.value, _widen(estimate, conditioning, SAFETY * self.n * self.eps)
-
-
-def _widen(estimate: Estimate, conditioning, eps):
-    terms = zip(estimate.value, estimate.error, conditioning, strict=True)
-    return [4 * error + c + eps * group_max(np.abs(value)) for value, error, c in terms]
+            wider, v = self.at(list(map(wide, self.x))), list(map(wide, v))
+            estimate = difference(y, wider.x, v)
+            _, moves = wider.rounding(lambda x: difference(y, x, v).value, self.eps, 1)
+            value, value_moves = wider.rounding(y, self.eps)
+        tolerances = []
+        for error, move, size, lost in zip(estimate.error, moves, value, value_moves, strict=True):
+            blind = (lost > RESOLVED * group_max(np.abs(size))) & (size != 0)
+            tolerances.append(np.where(blind, np.inf, 4 * error + move))
+        return estimate.value, tolerances
 
 
 def host(arrays) -> list[np.ndarray]:

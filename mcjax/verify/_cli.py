@@ -1,0 +1,153 @@
+"""The command line of `python -m mcjax verify`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ._check import report
+from ._function import flatten
+from ._inputs import bind, load_function, load_input
+from ._point import Point
+from ._summary import Row, faults, summary_table
+
+DESCRIPTION = """Verify derivatives on this machine's devices: all of mcjax's own, or, given
+module:function and inputs, those of any JAX function."""
+EXAMPLES = """examples:
+  python -m mcjax verify
+  python -m mcjax verify --only 'expm*' --report report.html
+  python -m mcjax verify my_module:my_function --input A=matrix.mtx --input b=vector.npy
+
+exit status: 0 if all is right, 1 if anything is wrong, 2 for a question that cannot be asked"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 0 only if nothing is wrong."""
+    options = _parse(arguments)
+    jax.config.update("jax_enable_x64", True)
+    console, errors = Console(), Console(stderr=True)
+    try:
+        points = list(_users_point(options) if options.function else _catalogue(options))
+    except ValueError as error:
+        errors.print(f"mcjax verify: {error}", style="bold red", markup=False, highlight=False)
+        return 2
+    rows = _run(points, errors)
+    if options.function:
+        console.print(rows[0].reports[0])
+    else:
+        console.print(summary_table(rows, title=_where(options.dtype)))
+        for line in faults(rows):
+            console.print(line, style="red", markup=False, highlight=False)
+    if options.json:
+        _write_json(options.json, rows)
+    if options.report:
+        from ._html import page
+
+        Path(options.report).write_text(page(_where(options.dtype), rows, _first_points(points)))
+    return 0 if all(row.ok for row in rows) else 1
+
+
+def _parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m mcjax",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=["verify"])
+    parser.add_argument("function", nargs="?", help="module:function; left out, all of mcjax")
+    parser.add_argument(
+        "--input", action="append", default=[], metavar="NAME=FILE", help=".mtx, .npy or .npz"
+    )
+    parser.add_argument("--only", metavar="PATTERN", help="functions of mcjax, like expm or 'log*'")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float64")
+    parser.add_argument("--json", metavar="FILE", help="write all that was measured")
+    parser.add_argument("--report", metavar="FILE.html", help="write a page with V-curves")
+    options = parser.parse_args(arguments)
+    if options.function and options.only:
+        parser.error("--only selects functions of mcjax; it means nothing with a function of yours")
+    if options.input and not options.function:
+        parser.error("--input needs a function: python -m mcjax verify module:function --input ...")
+    return options
+
+
+def _catalogue(options) -> Iterator[tuple]:
+    """(name of the function, title, point, parts) for every input of every function chosen."""
+    from ._catalogue import ENTRIES
+
+    pattern = options.only or "*"
+    chosen = [e for e in ENTRIES if fnmatch(e.name, pattern) or pattern in e.name]
+    if not chosen:
+        names = ", ".join(e.name for e in ENTRIES)
+        raise ValueError(f"--only {pattern}: no such function; there are {names}")
+    for entry in chosen:
+        for case in entry.cases(options.dtype):
+            function, x, names = flatten(entry.function, case.args)
+            references = (entry.reference, entry.truth, entry.truth_jvp)
+            point = Point(function, x, names, 0, *references)
+            yield entry.name, f"{entry.name}, {case.name}", point, case.parts
+
+
+def _users_point(options) -> Iterator[tuple]:
+    function = load_function(options.function)
+    inputs = dict(map(load_input, options.input))
+    args = bind(function, {name: _cast(a, options.dtype) for name, a in inputs.items()})
+    flat, x, names = flatten(function, args)
+    yield options.function, options.function, Point(flat, x, names), None
+
+
+def _cast(a, dtype):
+    if np.iscomplexobj(a):
+        return a.astype(np.result_type(dtype, np.complex64))
+    return a.astype(dtype) if a.dtype.kind == "f" else a
+
+
+def _run(points, errors) -> list[Row]:
+    """Check every point, under a progress bar."""
+    reports: dict[str, list] = {}
+    columns = (
+        TextColumn("{task.description:28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True) as progress:
+        task = progress.add_task("", total=len(points))
+        for name, title, point, parts in points:
+            progress.update(task, description=title[:28])
+            reports.setdefault(name, []).append(report(point, title, parts))
+            progress.advance(task)
+    return [Row(name, tuple(found)) for name, found in reports.items()]
+
+
+def _first_points(points) -> dict[str, Point]:
+    first: dict[str, Point] = {}
+    for name, _, point, _ in points:
+        first.setdefault(name, point)
+    return first
+
+
+def _where(dtype) -> str:
+    device = jax.devices()[0]
+    kind = "" if device.device_kind == device.platform else f" ({device.device_kind})"
+    return f"jax {jax.__version__} on {jax.device_count()} {device.platform}{kind}, {dtype}"
+
+
+def _write_json(file, rows):
+    found = {
+        "versions": {"python": sys.version.split()[0], "jax": jax.__version__},
+        "device": jax.devices()[0].device_kind,
+        "ok": all(row.ok for row in rows),
+        "functions": [
+            {"name": row.name, "ok": row.ok, "inputs": [r.to_dict() for r in row.reports]}
+            for row in rows
+        ],
+    }
+    Path(file).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,82 @@
+"""Many reports as one row a function."""
+
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from ._table import STYLE
+from ._verdict import Part, Report
+
+COLUMNS = {
+    "value": ("truth",),
+    "first": ("truth jvp", "plain", "jvp", "vjp", "transpose"),
+    "second": ("hessian", "rev∘rev", "fwd∘fwd"),
+    "jit, vmap": ("jit", "vmap"),
+    "float32": ("float32",),
+    "CUDA": ("cuda",),
+}
+CAPTION = (
+    "Digits obtained/required at the input with the smallest margin; required is what rounding and the "
+    "conditioning of that input leave."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A function of the catalogue and its reports, one for every input."""
+
+    name: str
+    reports: tuple[Report, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No part is wrong, and the derivative was compared with something outside the rule."""
+        return not any(r.wrong for r in self.reports) and any(r.ok for r in self.reports)
+
+    def worst(self, column: str) -> Part | None:
+        """The part of a column that is wrong, or else the one with the smallest margin."""
+        parts = [p for r in self.reports for p in r.parts if p.name in COLUMNS[column]]
+        decided = [p for p in parts if p.verdict != "undecided"]
+        return min(decided, key=_margin, default=None)
+
+
+def _margin(part):
+    if part.verdict == "wrong":
+        return -float("inf")
+    return float("inf") if part.obtained is None else part.obtained - part.required
+
+
+def cell(part: Part | None) -> str:
+    """What the table says of a part."""
+    if part is None:
+        return "·"
+    if part.obtained is None:
+        return "yes" if part.verdict == "right" else "no"
+    return f"{part.obtained:.1f}/{part.required:.1f}"
+
+
+def summary_table(rows: list[Row], title: str) -> Table:
+    """One row a function, one column a kind of check."""
+    table = Table(title=title, title_justify="left", caption=CAPTION, caption_justify="left")
+    table.add_column("function", no_wrap=True)
+    table.add_column("inputs", justify="right")
+    for column in COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for row in rows:
+        parts = [row.worst(column) for column in COLUMNS]
+        cells = [Text(cell(p), STYLE[p.verdict] if p else "") for p in parts]
+        verdict = "right" if row.ok else "wrong"
+        table.add_row(row.name, str(len(row.reports)), *cells, Text(verdict, STYLE[verdict]))
+    return table
+
+
+def faults(rows: list[Row]) -> list[str]:
+    """A line for every part that is wrong."""
+    return [
+        f"{report.title}, {part.name}: {part.detail}"
+        for row in rows
+        for report in row.reports
+        for part in report.wrong
+    ]
