@@ -109,7 +109,7 @@ def _missed(c, values):
 
 def _movement(f, x):
     """|x f'(x)|: how far f moves with the rounding of x, in eps. It is all of f's error at a zero."""
-    return jnp.where(x == 0, 0.0, jnp.abs(x * jax.vmap(_derivative(f))(x)))
+    return jnp.where(x == 0, 0.0, jnp.abs(x) * jnp.abs(jax.vmap(_derivative(f))(x)))
 
 
 def _derivative(f):

@@ -83,8 +83,7 @@ def derivative(function, args, *directions, number=exact):
     result = np.asarray(function(*map(jets, args, *directions)), object)
     full = (1 << len(directions)) - 1
     corner = [_jet(x).c.get(full, 0) for x in result.flat]
-    is_complex = any(map(np.iscomplexobj, args)) or any(isinstance(x, mp.mpc) for x in corner)
-    kind = complex if is_complex else float
+    kind = complex if any(isinstance(x, mp.mpc) for x in corner) else float
     return np.array([kind(x) for x in corner], kind).reshape(result.shape)
 
 

@@ -94,6 +94,16 @@ def true_det(A):
     return sum((-1) ** j * A[0, j] * minor for j, minor in enumerate(minors))
 
 
+def true_logdet(A):
+    """log |det A|, by the series of the logarithm of a jet: log(x + ν) = log x + Σ -(-ν/x)^j / j."""
+    d = _jet(true_det(A))
+    small, power, total = d * (1 / d.value) - 1, 1, mp.log(abs(d.value))
+    for j in (1, 2, 3):
+        power = power * small
+        total = total + power * (-(mp.mpf(-1) ** j) / j)
+    return Jet({s: mp.re(c) for s, c in _jet(total).c.items()})
+
+
 def hermitian(truth):
     """The truth for a function that reads (A + Aᴴ)/2."""
 

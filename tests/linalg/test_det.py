@@ -1,0 +1,115 @@
+"""det A as a polynomial: exact derivatives at every corank, against expansion by minors."""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcjax.linalg import det
+
+from ..helpers import (
+    GENERAL,
+    SINGULAR,
+    assert_nan,
+    assert_promise,
+    derivative,
+    random_like,
+    true_det,
+)
+
+ORDERS = {
+    "gradient": jax.jit(jax.grad(det)),
+    "forward over reverse": jax.jit(jax.hessian(det)),
+    "reverse over reverse": jax.jit(jax.jacrev(jax.grad(det))),
+}
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_promise(name):
+    assert_promise(det, GENERAL[name], truth=true_det, reference=np.linalg.det)
+
+
+@pytest.mark.parametrize("A", [SINGULAR, np.zeros((4, 4))], ids=["corank 2", "zero"])
+def test_promise_where_singular(A):
+    assert_promise(det, A, truth=true_det)
+
+
+def integers(rank, n=4):
+    rng = np.random.default_rng(rank)
+    return rng.integers(-3, 4, (n, rank)) @ rng.integers(-3, 4, (rank, n))
+
+
+def minors(A, order):
+    """All derivatives of det by its entries, in fractions: ± det without those rows and columns."""
+    n, F = len(A), np.vectorize(Fraction, otypes=[object])(A)
+    result = np.zeros((n, n) * order)
+    for index in np.ndindex(result.shape):
+        rows, columns = index[::2], index[1::2]
+        if len({*rows}) == len({*columns}) == order:
+            sign = np.linalg.det(_placed(n, rows, columns))
+            rest = np.delete(np.delete(F, rows, 0), columns, 1)
+            result[index] = round(sign) * float(true_det(rest))
+    return result
+
+
+def _placed(n, rows, columns):
+    """The permutation that takes rows to columns and keeps the order of the others."""
+    P = np.zeros((n, n))
+    P[rows, columns] = 1
+    others = ([i for i in range(n) if i not in taken] for taken in (rows, columns))
+    P[tuple(others)] = 1
+    return P
+
+
+@pytest.mark.parametrize("rank", range(5))
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_corank(rank, order):
+    """Integers: the truth is exact. The error is rounding at the size of products of entries."""
+    A = integers(rank)
+    truth = minors(A, 1 if order == "gradient" else 2)
+    size = max(1.0, np.linalg.norm(A, 2)) ** (3 if order == "gradient" else 2)
+    error = np.abs(ORDERS[order](A.astype(float)) - truth).max()
+    assert error <= 100 * np.finfo(float).eps * size
+
+
+@pytest.mark.parametrize("rank", range(4))
+def test_third_order(rank):
+    A, rng = integers(rank).astype(float), np.random.default_rng(7)
+    E, F, G = (random_like(rng, A) for _ in range(3))
+
+    def along(f, d):
+        return lambda A: jax.jvp(f, (A,), (d,))[1]
+
+    third = along(along(along(det, E), F), G)(A)
+    truth = derivative(true_det, (A,), (E,), (F,), (G,))
+    scale = np.prod([np.linalg.norm(X) for X in (E, F, G)]) * max(1.0, np.linalg.norm(A))
+    assert abs(third - truth) <= 100 * np.finfo(float).eps * scale
+
+
+def test_small_determinants_are_exact():
+    """The gradient of a matrix of rank n - 1 is of rank one, at any scale of A."""
+    for scale in (2.0**-200, 2.0**200):
+        A = scale * integers(3).astype(float)
+        expected = minors(integers(3), 1) * scale**3
+        np.testing.assert_allclose(
+            ORDERS["gradient"](A), expected, rtol=1e-12, atol=1e-11 * scale**3
+        )
+
+
+def test_empty_and_one():
+    assert det(jnp.zeros((0, 0))) == 1.0
+    assert det(jnp.zeros((3, 0, 0))).shape == (3,)
+    np.testing.assert_array_equal(jax.grad(det)(jnp.array([[0.0]])), [[1.0]])
+    np.testing.assert_array_equal(jax.hessian(det)(jnp.array([[2.0]])), np.zeros((1, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite(bad):
+    batch = np.stack([GENERAL["spd"], SINGULAR])
+    batch[0, 1, 2] = bad
+    values, gradients = det(batch), jax.grad(lambda A: det(A).sum())(batch)
+    assert not np.isfinite(values[0])
+    assert_nan(gradients[0])
+    assert np.isfinite(values[1]) and np.isfinite(gradients[1]).all()
