@@ -8,7 +8,10 @@ def matrix(A, name: str) -> jax.Array:
     """A as an inexact (..., m, n) array; integers and booleans become floating point."""
     if not hasattr(A, "dtype") and not hasattr(A, "__array__") and not isinstance(A, list | tuple):
         raise TypeError(f"{name}: expected an array (..., n, n), got {type(A).__name__}")
-    A = jnp.asarray(A)
+    try:
+        A = jnp.asarray(A)
+    except (TypeError, ValueError) as error:  # strings, objects, ragged lists
+        raise type(error)(f"{name}: expected numbers in an array (..., n, n); {error}") from None
     if not jnp.issubdtype(A.dtype, jnp.number) and A.dtype != jnp.bool_:
         raise TypeError(f"{name}: expected real or complex numbers, got dtype {A.dtype}")
     if not jnp.issubdtype(A.dtype, jnp.inexact):

@@ -74,11 +74,13 @@ def _gradient(A, *directions):
 
 def _linear_form(A, others):
     """E ↦ D^k det(A)[others, E]."""
-    U, s, Vh = jnp.linalg.svd(A)
+    finite = jnp.isfinite(A).all()
+    U, s, Vh = jnp.linalg.svd(jnp.where(finite, A, jnp.zeros_like(A)))  # LAPACK loops on infinities
     # Large and small singular values alternate, so that products of ranges stay in range.
     order = jnp.stack([jnp.arange(len(s)), jnp.arange(len(s))[::-1]], 1).ravel()[: len(s)]
     Uh, s, V = U.mT.conj()[order], s[order].astype(A.dtype), Vh.mT.conj()[:, order]
     weight = jnp.linalg.det(U) * jnp.linalg.det(Vh) * _products_without(s, 1 + len(others))
+    weight = jnp.where(finite, weight, jnp.nan)
     fixed = [matmul(matmul(Uh, E), V) for E in others]
     return lambda E: (weight * _minors([*fixed, matmul(matmul(Uh, E), V)])).sum()
 
