@@ -5,6 +5,8 @@ import zlib
 
 # jax 0.10 can hang in a batched eigh on several fake CPU devices with a small thread pool.
 os.environ["NPROC"] = "32"
+# Two workers share the cores: BLAS threads on small matrices would fight each other.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
 import jax

@@ -13,7 +13,7 @@ _WIDTH, _HEIGHT, _MARGIN = 300, 200, 40
 _X, _Y = (-13.5, 0.0), (-16.0, 1.0)  # decades of the step and of the error
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; color: #222; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; color: #222; }
 table { border-collapse: collapse; } th, td { padding: .25rem .8rem; text-align: right; }
 th:first-child, td:first-child { text-align: left; } tr { border-bottom: 1px solid #ddd; }
 .right { color: #1a7f37; } .wrong { color: #cf222e; font-weight: bold; } .undecided { color: #9a6700; }

@@ -47,8 +47,13 @@ def _relative_error(p, other):
         return 0.0
     value, true = route.value(other, p.x), _leaves(p.truth(*_arguments(p, p.x)))
     with np.errstate(all="ignore"):
-        errors = [(np.abs(a - b) / group_max(np.abs(b))) for a, b in zip(host(value), true, strict=True)]
-    return max(e.max(initial=0.0, where=np.isfinite(b) & (b != 0)) for e, b in zip(errors, true, strict=True))
+        errors = [
+            (np.abs(a - b) / group_max(np.abs(b))) for a, b in zip(host(value), true, strict=True)
+        ]
+    return max(
+        e.max(initial=0.0, where=np.isfinite(b) & (b != 0))
+        for e, b in zip(errors, true, strict=True)
+    )
 
 
 def jvp(p: Point) -> Part:

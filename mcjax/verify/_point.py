@@ -7,8 +7,9 @@ to
 
 where n is the largest dimension, ε the unit of the precision under test, and δ moves every input by
 one rounding: the entries of a matrix by ±ε times its largest entry (what a stable algorithm
-promises), other numbers by ±ε of their own. The maximum is over three random δ (one, for differences) and over the entries
-of a matrix. So conditioning is measured, and on the reference, not on what is tested.
+promises), other numbers by ±ε of their own. The maximum is over three random δ (one, for
+differences) and over the entries of a matrix. So conditioning is measured, and on the reference, not
+on what is tested.
 """
 
 from collections.abc import Callable
@@ -83,7 +84,9 @@ class Point:
         with np.errstate(all="ignore"):
             for there in self._neighbours(eps, moves):
                 new = host(y(there))
-                shift = [np.maximum(s, np.abs(a - b)) for s, a, b in zip(shift, new, base)]
+                shift = [
+                    np.maximum(s, np.abs(a - b)) for s, a, b in zip(shift, new, base, strict=True)
+                ]
             own = [s + eps * np.abs(b) for s, b in zip(shift, base, strict=True)]
             return base, [SAFETY * self.n * group_max(t) for t in own]
 

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ._table import STYLE
-from ._verdict import Part, Report
+from ._verdict import MOST_DIGITS, Part, Report
 
 COLUMNS = {
     "value": ("truth",),
@@ -44,7 +44,8 @@ class Row:
 def _margin(part):
     if part.verdict == "wrong":
         return -float("inf")
-    return float("inf") if part.obtained is None else part.obtained - part.required
+    exact = part.obtained is None or part.obtained >= MOST_DIGITS
+    return float("inf") if exact else part.obtained - part.required
 
 
 def cell(part: Part | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 Verdict = Literal["right", "wrong", "undecided"]
 
 RESOLVED = 1e-3  # a comparison that cannot see this relative error decides nothing
-_MOST_DIGITS = 17.0
+MOST_DIGITS = 17.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _compare(got, want, tolerance, label) -> Part:
     if got.shape != want.shape:
         return Part("", "wrong", detail=f"{label} shape {got.shape}, expected {want.shape}".strip())
     if want.size == 0:
-        return Part("", "right", _MOST_DIGITS, _MOST_DIGITS)
+        return Part("", "right", MOST_DIGITS, MOST_DIGITS)
     with np.errstate(all="ignore"):
         overflow = np.abs(want) > _largest(got)
         tolerance = np.broadcast_to(tolerance, want.shape)
@@ -133,8 +133,8 @@ def group_max(x):
 
 def digits(relative_error) -> float:
     """Correct decimal digits, between 0 and those of a double."""
-    floor = 10.0**-_MOST_DIGITS
-    return float(np.clip(-np.log10(max(float(relative_error), floor)), 0.0, _MOST_DIGITS))
+    floor = 10.0**-MOST_DIGITS
+    return float(np.clip(-np.log10(max(float(relative_error), floor)), 0.0, MOST_DIGITS))
 
 
 def merge(parts) -> Part:

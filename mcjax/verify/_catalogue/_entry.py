@@ -13,7 +13,7 @@ OTHER_SHAPES = {
     "complex": ("truth", "truth jvp", "plain", "transpose", "hessian"),
     "singular complex": ("truth", "truth jvp", "transpose", "hessian"),
     "n = 1": ("truth", "truth jvp", "transpose"),
-    "n = 64": ("plain", "jvp", "transpose"),
+    "n = 32": ("plain", "jvp", "transpose"),
 }
 
 

@@ -90,7 +90,7 @@ def general() -> dict[str, np.ndarray]:
         "complex": _complex(3, N, N),
         "batch": _random(4, 3, 2, 3, 3) * 10.0 ** np.arange(-3, 3).reshape(3, 2, 1, 1),
         "n = 1": np.array([[0.7]]),
-        "n = 64": _random(5, 64, 64) / 8,
+        "n = 32": _random(5, 32, 32) / 5,
     }
 
 
@@ -112,7 +112,7 @@ def positive_spectrum() -> dict[str, np.ndarray]:
         "complex": _complex(3, N, N) + shift,
         "batch": _spd(4, 3, 2, 3, 3) * 10.0 ** np.arange(-3, 3).reshape(3, 2, 1, 1),
         "n = 1": np.array([[0.7]]),
-        "n = 64": _random(5, 64, 64) / 16 + np.eye(64),
+        "n = 32": _random(5, 32, 32) / 11 + np.eye(32),
     }
 
 
@@ -129,7 +129,7 @@ def positive_definite() -> dict[str, np.ndarray]:
         "complex": H @ H.conj().T / N + np.eye(N),
         "batch": _spd(4, 3, 2, 3, 3) * 10.0 ** np.arange(-3, 3).reshape(3, 2, 1, 1),
         "n = 1": np.array([[0.7]]),
-        "n = 64": _spd(5, 64, 64),
+        "n = 32": _spd(5, 32, 32),
     }
 
 
@@ -168,7 +168,7 @@ def singular() -> dict[str, np.ndarray]:
         | ranks
         | {
             "singular complex": np.round(4 * z @ z.T),
-            "n = 64": 4 * _random(5, 64, 64) / 8,
+            "n = 32": 4 * _random(5, 32, 32) / 5,
         }
     )
 
@@ -189,5 +189,5 @@ def sylvester() -> dict[str, tuple[np.ndarray, ...]]:
         "complex": (A + 1j * _random(5, N, N), B + 1j * _random(6, 4, 4), Q + 1j * Q[::-1]),
         "batch": (_spd(7, 3, 2, 3, 3), _spd(8, 3, 2, 2, 2), _random(9, 3, 2, 3, 2)),
         "n = 1": (np.array([[0.7]]), np.array([[2.0]]), np.array([[3.0]])),
-        "n = 64": (_spd(7, 64, 64), _spd(8, 64, 64), _random(9, 64, 64)),
+        "n = 32": (_spd(7, 32, 32), _spd(8, 32, 32), _random(9, 32, 32)),
     }
