@@ -168,8 +168,10 @@ def _transpose(cotangent, *args, potential, slots, dual, levels, devices):
     other_slots = slots[:i] + slots[i + 1 :]
     pull = partial(_bind, potential=potential, dual=slots[i], levels=levels)
     if dual is None:
+        if slots[i] and cotangent.ndim > len(levels):
+            raise NotImplementedError("a scalar per matrix, with shared parameters: use jax.vmap")
         unit = pull((*point, *others), slots=other_slots)
-        result = cotangent[..., None, None] * unit
+        result = jnp.expand_dims(cotangent, range(cotangent.ndim, unit.ndim)) * unit
     else:
         result = pull((*point, *others, cotangent), slots=(*other_slots, dual))
     return [result if ad.is_undefined_primal(x) else None for x in args]
@@ -185,7 +187,9 @@ def _batch(args, axes, *, potential, slots, dual, levels, devices):
     mapped, along = _split(mapped, slots)
     directions = [_front(d, m, size) for d, m in zip(directions, along, strict=True)]
     # A batch of matrices alone becomes a batch axis of the matrix: one loop runs the whole batch.
-    if not (mapped[0] and not any(mapped[1:]) and not any(slots) and not dual and not levels):
+    # (Scalars with parameters excepted: the dual of a parameter sums over the batch.)
+    sums = any(slots) or dual or (dual is None and len(point) > 1)
+    if not (mapped[0] and not any(mapped[1:]) and not sums and not levels):
         levels = ((size, mapped), *levels)
     args = (*point, *directions)
     return _bind(args, potential=potential, slots=slots, dual=dual, levels=levels), 0

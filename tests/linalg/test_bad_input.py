@@ -156,9 +156,7 @@ def test_funm_wants_a_scalar_function(f):
 
 
 def test_funm_not_hermitian():
-    with pytest.raises(
-        NotImplementedError, match="funm: hermitian=False .* mcjax.linalg.expm or sqrtm"
-    ):
+    with pytest.raises(NotImplementedError, match=r"funm: hermitian=False .*expm or sqrtm"):
         funm(GOOD, jnp.exp, hermitian=False)
 
 

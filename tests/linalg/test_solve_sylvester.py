@@ -30,9 +30,7 @@ def case(name):
     A = GENERAL[name]
     n = A.shape[-1]
     stacks = (A, B, Q[:n] if n else np.zeros((0, 2)))
-    return tuple(
-        np.broadcast_to(X, (*A.shape[:-2], *X.shape[-2:])).astype(A.dtype) for X in stacks
-    )
+    return tuple(np.broadcast_to(X, (*A.shape[:-2], *X.shape[-2:])).astype(A.dtype) for X in stacks)
 
 
 @pytest.mark.parametrize("name", [name for name in GENERAL if name != "batched"])

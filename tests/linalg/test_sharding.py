@@ -1,0 +1,115 @@
+"""A batch over eight devices: nothing is communicated, and a replicated argument's gradient is summed."""
+
+import re
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from mcjax.linalg import det, expm, expm_frechet, funm, logdet, solve_sylvester, sqrtm
+
+from ..helpers import assert_relative
+
+pytestmark = pytest.mark.skipif(jax.device_count() < 8, reason="needs eight devices")
+
+BATCH, N = 16, 3
+COLLECTIVES = re.compile(
+    "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast"
+)
+MESHES = {  # by the type of their axes; jax 0.12 makes them explicit unless told otherwise
+    "auto": lambda: Mesh(np.array(jax.devices()[:8]), ("b",)),
+    "made": lambda: jax.make_mesh((8,), ("b",)),
+}
+FUNCTIONS = {
+    "expm": expm,
+    "expm hermitian": lambda A: expm(A, hermitian=True),
+    "expm_frechet": lambda A: expm_frechet(A, A, compute_expm=False),
+    "sqrtm": sqrtm,
+    "sqrtm hermitian": lambda A: sqrtm(A, hermitian=True),
+    "funm": lambda A: funm(A, jnp.tanh),
+    "solve_sylvester": lambda A: solve_sylvester(A, A, A),
+    "det": det,
+    "logdet": logdet,
+    "logdet pos": lambda A: logdet(A, assume_a="pos"),
+}
+meshes = pytest.mark.parametrize("mesh", MESHES)
+functions = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def batch():
+    X, E = np.random.default_rng(0).normal(size=(2, BATCH, N, N))
+    return X @ X.swapaxes(-1, -2) + np.eye(N) + 0.1 * E, E
+
+
+def everything(f, A, E):
+    """Value, gradient and Hessian-vector product, and the first two under vmap."""
+
+    def gradient(A):
+        return jax.grad(lambda A: (f(A) ** 2).sum())(A)
+
+    derivatives = jax.jvp(gradient, (A,), (E,))
+    return f(A), *derivatives, jax.vmap(f)(A), jax.vmap(gradient)(A)
+
+
+def assert_same(got, truth):
+    for x, y in zip(got, truth, strict=True):
+        assert_relative(np.asarray(x), np.asarray(y), 1e-11)
+
+
+@functions
+@meshes
+def test_no_collective(name, mesh):
+    """Under jit with a sharded batch axis, and in shard_map, as on one device."""
+    mesh, compute = MESHES[mesh](), partial(everything, FUNCTIONS[name])
+    truth = _alone(name)
+    shards = [jax.device_put(x, NamedSharding(mesh, P("b"))) for x in batch()]
+    mapped = jax.shard_map(compute, mesh=mesh, in_specs=(P("b"), P("b")), out_specs=P("b"))
+    for f in (compute, mapped):
+        program = jax.jit(f).lower(*shards).compile()
+        assert not COLLECTIVES.findall(program.as_text())
+        got = program(*shards)
+        assert_same(got, truth)
+        for x in got:
+            assert x.sharding.spec[0] == "b"
+
+
+_truths = {}
+
+
+def _alone(name):
+    if name not in _truths:
+        _truths[name] = jax.jit(partial(everything, FUNCTIONS[name]))(*batch())
+    return _truths[name]
+
+
+def summed_over_devices(mesh, local):
+    """(replicated, sharded) ↦ the sum over devices of local."""
+
+    def on_each(replicated, sharded):
+        return jax.lax.psum(local(replicated, sharded), "b")
+
+    return jax.shard_map(on_each, mesh=mesh, in_specs=(P(), P("b")), out_specs=P())
+
+
+REPLICATED = {
+    name: (lambda A, E, f=f: f(A[None] + 0.01 * E).sum()) for name, f in FUNCTIONS.items()
+}
+REPLICATED |= {
+    "direction": lambda A, E: jax.vmap(lambda e: expm_frechet(A, e, compute_expm=False))(E).sum(),
+    "parameter": lambda A, E: funm(E, lambda x: jnp.sin(A[0, 0] * x)).sum(),
+    "right-hand side": lambda A, E: jax.vmap(lambda e: solve_sylvester(A, A, e))(E).sum(),
+}
+
+
+@pytest.mark.parametrize("name", REPLICATED)
+@meshes
+def test_a_replicated_argument(name, mesh):
+    """Its gradient is the sum over the devices, with the gradient of the sharded argument beside."""
+    A, E = (x[0] if i == 0 else x for i, x in enumerate(batch()))
+    total = summed_over_devices(MESHES[mesh](), REPLICATED[name])
+    got = jax.jit(jax.grad(total, (0, 1)))(A, E)
+    assert_same(got, jax.jit(jax.grad(REPLICATED[name], (0, 1)))(A, E))
