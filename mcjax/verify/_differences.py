@@ -14,6 +14,9 @@ Two things must not deceive the bars:
   a wrong value. But then φ(h) + φ(-h) - 2φ(0) does not fall as h² when h is halved, and no cell made
   of such steps is taken. A kink is recognised in the same way.
 
+One thing can deceive them: a staircase, f rounded to a grid of values much coarser than its digits,
+as in (1 - cos x)/x² near 0. It is smooth between its stairs, and has another derivative there.
+
 Sources: Ridders, Advances in Engineering Software 4 (1982) 75; Numerical Recipes, section 5.7.
 """
 
@@ -145,7 +148,8 @@ def _noise(plus, minus, slope, h, size):
 def _falls_as_square(bend, noise):
     """At each pair of steps h, h/2: is φ smooth on the scale of h, as far as noise lets one see?"""
     bend = np.abs(bend)
-    return (bend[1:] <= 0.4 * bend[:-1]) | (bend[1:] <= 16 * noise[1:])
+    falls = (bend[1:] <= 0.4 * bend[:-1]) | (bend[1:] <= 16 * noise[1:])
+    return falls & np.isfinite(bend[1:])
 
 
 def _window(both, rows):

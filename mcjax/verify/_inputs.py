@@ -63,9 +63,10 @@ def _load(file):
         return _from_archive(np.load(path), key, path)
     if path.suffix in (".mtx", ".mm") or path.suffixes[-2:] == [".mtx", ".gz"]:
         from scipy.io import mmread
+        from scipy.sparse import issparse
 
         matrix = mmread(path)
-        return np.asarray(matrix.todense() if hasattr(matrix, "todense") else matrix)
+        return np.asarray(matrix.todense() if issparse(matrix) else matrix)  # type: ignore
     raise ValueError(f"{path}: expected a Matrix Market file (.mtx), .npy or .npz")
 
 

@@ -18,8 +18,12 @@ _SINGLE = float(np.finfo(np.float32).eps)
 
 def truth(p: Point) -> Part:
     """The value against the given truth."""
-    want, tolerance = p.rounding(lambda x: _leaves(p.truth(*_arguments(p, x))))
+    want, tolerance = p.rounding(lambda x: _true_value(p, x))
     return compare(route.value(p.function, p.x), want, tolerance)
+
+
+def _true_value(p, x):
+    return _leaves(p.truth(*_arguments(p, x)))
 
 
 def truth_jvp(p: Point) -> Part:
@@ -45,7 +49,7 @@ def _relative_error(p, other):
     """Of the plain version's value, where the truth is known."""
     if p.truth is None:
         return 0.0
-    value, true = route.value(other, p.x), _leaves(p.truth(*_arguments(p, p.x)))
+    value, true = route.value(other, p.x), _true_value(p, p.x)
     with np.errstate(all="ignore"):
         errors = [
             (np.abs(a - b) / group_max(np.abs(b))) for a, b in zip(host(value), true, strict=True)
@@ -213,7 +217,7 @@ def _leaves(tree):
 
 
 def _terms(w, y):
-    return [(wide(a) * wide(b)).real for a, b in zip(w, y, strict=True)]
+    return [np.real(wide(a) * wide(b)) for a, b in zip(w, y, strict=True)]
 
 
 def _pair(w, y):

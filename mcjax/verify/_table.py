@@ -12,8 +12,9 @@ STYLE = {"right": "green", "wrong": "bold red", "undecided": "yellow"}
 def report_table(report) -> Table:
     """One row a part."""
     table = Table(title=report.title, title_justify="left")
-    for heading, justify in (("part", "left"), ("verdict", "left"), ("digits", "right")):
-        table.add_column(heading, justify=justify)
+    table.add_column("part")
+    table.add_column("verdict")
+    table.add_column("digits", justify="right")
     table.add_column("required", justify="right")
     table.add_column("worst entry, or reason", overflow="fold")
     for p in report.parts:

@@ -183,13 +183,12 @@ def _characteristic(A):
     """det(A) and adj(A) of an embedded matrix, as embeddings (Faddeev and LeVerrier)."""
     complex_ = np.iscomplexobj(A)
     n, X = len(A), _embed(A)
-    identity = _identity(len(X))
-    M, c = np.zeros_like(X), identity
+    M, c = 0 * X, _identity(len(X))
     for k in range(1, n + 1):
         M = _product(X, M) + c
         c = -_trace(_product(X, M), n, complex_) // k
     sign = (-1) ** n
-    return sign * c, -sign * M
+    return sign * c, -1 * sign * M
 
 
 def _trace(X, n, complex_):
