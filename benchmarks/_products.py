@@ -22,7 +22,7 @@ SEALED = {  # the primitives of mcjax: what they evaluate, given their parameter
     _potential.derivative_p.name: lambda devices, **params: partial(_potential._evaluate, **params),
     _evaluate.evaluate_p.name: _evaluate._mapped,
 }
-MOST_EQUATIONS = 20_000  # sequential algorithms walk n² steps; their count is not worth the wait
+MOST_EQUATIONS = 5_000  # sequential algorithms walk n² steps; their count is not worth the wait
 
 
 def count_products(function, *args):
@@ -70,13 +70,13 @@ def _step(equation, args, count, seen):
         index, *args = args
         return _call(params["branches"][int(index)], args, count, seen)
     if name == "scan":
-        _scan(args, count, **params)
-    elif name == "custom_linear_solve":
+        return _scan(args, count, **params)
+    if name == "custom_linear_solve":
         lengths = list(params["const_lengths"])
         start = sum(lengths[:2])
         solve = [*args[start : start + lengths[2]], *args[sum(lengths) :]]
         return _call(params["jaxprs"].solve, solve, count, seen)
-    elif isinstance(inner := params.get("jaxpr", params.get("call_jaxpr")), ClosedJaxpr):
+    if isinstance(inner := params.get("jaxpr", params.get("call_jaxpr")), ClosedJaxpr):
         return _call(inner, args, count, seen)
     key = (name, *map(id, args), str(params))
     if key in seen:
@@ -102,13 +102,13 @@ def _while(args, count, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts):
     return state
 
 
-def _scan(args, count, jaxpr, length, **_):
-    """One step, taken as many times as there are: an array of one more axis is cut along it."""
-    first = [
-        x[0] if len(x.shape) > len(aval.shape) else x
-        for x, aval in zip(args, jaxpr.in_avals, strict=True)
-    ]
-    step = Counter()
-    _call(jaxpr, first, step, {})
-    for name, number in step.items():
-        count[name] += number if name == "equations" else number * length
+def _scan(args, count, jaxpr, length, reverse, num_consts, num_carry, **_):
+    consts, state = args[:num_consts], args[num_consts : num_consts + num_carry]
+    stacks = args[num_consts + num_carry :]
+    outputs = []
+    for i in reversed(range(length)) if reverse else range(length):
+        found = _call(jaxpr, [*consts, *state, *(x[i] for x in stacks)], count, {})
+        state = found[:num_carry]
+        outputs.append(found[num_carry:])
+    columns = zip(*(outputs[::-1] if reverse else outputs), strict=True)
+    return [*state, *map(jax.numpy.stack, columns)]

@@ -102,12 +102,18 @@ def _jax(function, case, operation):
 
     jax.config.update("jax_enable_x64", True)
     args, weight = jax.tree.map(jax.numpy.asarray, case.arrays())
-    loss = jax.grad(lambda *args: _weighted(function(*args), weight), tuple(range(len(args))))
-    chosen = {"forward": function, "gradient": loss}[operation]
+    chosen = function
+    if operation == "gradient":
+
+        def loss(weight, *args):
+            return _weighted(function(*args), weight)
+
+        chosen = jax.grad(loss, tuple(range(1, 1 + len(args))))
+        args = (weight, *args)
     compiled = jax.jit(chosen).lower(*args).compile()
     bytes_ = compiled.memory_analysis().temp_size_in_bytes
     return lambda: jax.block_until_ready(compiled(*args)), {
-        "temporaries": float(f"{bytes_ / args[0].nbytes:.3g}"),
+        "temporaries": float(f"{bytes_ / weight.nbytes:.3g}"),
         "products": None if case.batch else count_products(chosen, *args),
     }
 
