@@ -186,9 +186,9 @@ def _characteristic(A):
     M, c = 0 * X, _identity(len(X))
     for k in range(1, n + 1):
         M = _product(X, M) + c
-        c = -_trace(_product(X, M), n, complex_) // k
+        c = _trace(_product(X, M), n, complex_) // -k
     sign = (-1) ** n
-    return sign * c, -1 * sign * M
+    return sign * c, -sign * M
 
 
 def _trace(X, n, complex_):
