@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .._core._check import square
+from .._core._evaluate import evaluate
 from .._core._matmul import add_diagonal, matmul
 from .._core._matrix_function import matrix_function
 from ._funm import funm
@@ -48,7 +49,7 @@ def sqrtm(A: jax.Array, *, hermitian: bool = False) -> jax.Array:
     eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
     """
     A = square(A, "sqrtm")
-    root = lax.stop_gradient(_power_of_two(A))
+    (root,) = evaluate(_power_of_two, lax.stop_gradient(A))
     scaled = A / root / root
     if hermitian:
         return root * funm(scaled, _clipped_root(A.shape[-1], A.dtype.name), hermitian=True)
@@ -60,7 +61,7 @@ def _power_of_two(A):
     size = jnp.abs(A).max((-2, -1), keepdims=True, initial=0.0)
     exponent = jnp.round(jnp.log2(size) / 2)
     exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0).astype("int32")
-    return jnp.ldexp(jnp.ones_like(size), exponent).astype(A.dtype)
+    return (jnp.ldexp(jnp.ones_like(size), exponent).astype(A.dtype),)
 
 
 @cache
