@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from ._shapes import Square
+
 
 def matrix(A, name: str) -> jax.Array:
     """A as an inexact (..., m, n) array; integers and booleans become floating point."""
@@ -30,7 +32,7 @@ def matrix(A, name: str) -> jax.Array:
     return A
 
 
-def square(A, name: str) -> jax.Array:
+def square(A, name: str) -> Square:
     """A as an inexact (..., n, n) array."""
     A = matrix(A, name)
     if A.shape[-1] != A.shape[-2]:

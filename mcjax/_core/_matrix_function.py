@@ -7,6 +7,7 @@ from functools import partial
 import jax
 
 from ._potential import derivative
+from ._shapes import Square
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,6 @@ def _along(function, E):
     return lambda A: jax.jvp(function, (A,), (E,))[1]
 
 
-def matrix_function(algorithm: Callable, A: jax.Array):
+def matrix_function(algorithm: Callable, A: Square) -> Square:
     """f(A) by an algorithm (A, order) ↦ f(A), with derivatives of every order in both modes."""
     return derivative(TracePotential(algorithm), A).mT

@@ -23,9 +23,10 @@ import jax.numpy as jnp
 from .._core._check import square
 from .._core._matmul import matmul
 from .._core._potential import derivative
+from .._core._shapes import Scalar, Square
 
 
-def det(A: jax.Array) -> jax.Array:
+def det(A: Square) -> Scalar:
     """Determinant: NumPy's `det`, with right derivatives of every order at singular matrices.
 
     Identity: D det(A)[E] = tr(adj(A) E), and adj(A) is a polynomial in A: nothing is divided by

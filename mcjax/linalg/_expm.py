@@ -38,12 +38,13 @@ from jax import lax
 from .._core._check import same_dtype, square
 from .._core._matmul import add_diagonal, matmul, row_minus_column
 from .._core._matrix_function import matrix_function
+from .._core._shapes import Square
 from ._funm import funm
 
 _ROUNDING = 2.0  # the largest ‖|X|^k‖^{1/k}: e² bounds the growth of rounding errors
 
 
-def expm(A: jax.Array, *, hermitian: bool = False) -> jax.Array:
+def expm(A: Square, *, hermitian: bool = False) -> Square:
     """Matrix exponential: SciPy's `expm`, differentiable to any order in both modes.
 
     Identity: D exp(A)[E] = ∫₀¹ e^{(1-t)A} E e^{tA} dt.
@@ -67,8 +68,8 @@ def expm(A: jax.Array, *, hermitian: bool = False) -> jax.Array:
 
 
 def expm_frechet(
-    A: jax.Array, E: jax.Array, *, compute_expm: bool = True
-) -> tuple[jax.Array, jax.Array] | jax.Array:
+    A: Square, E: Square, *, compute_expm: bool = True
+) -> tuple[Square, Square] | Square:
     """exp(A) and its Fréchet derivative D exp(A)[E]: SciPy's `expm_frechet`.
 
     Args:

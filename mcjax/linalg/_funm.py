@@ -28,10 +28,11 @@ from jax.core import eval_jaxpr
 from .._core._check import hermitian_part, square
 from .._core._matmul import matmul
 from .._core._potential import derivative
+from .._core._shapes import Square
 from ._divided_differences import DividedDifferences
 
 
-def funm(A: jax.Array, f: Callable, *, hermitian: bool = True) -> jax.Array:
+def funm(A: Square, f: Callable, *, hermitian: bool = True) -> Square:
     """f(A) = V f(λ) Vᴴ of a Hermitian matrix, with exact derivatives at repeated eigenvalues.
 
     Identity: D f(A)[E] = V (f[λ_i, λ_j] ∘ Vᴴ E V) Vᴴ, with stable divided differences.

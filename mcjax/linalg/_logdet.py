@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import permutations
 
-import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve, lu_factor
 
 from .._core._check import hermitian_part, square
 from .._core._matmul import matmul
 from .._core._potential import derivative
+from .._core._shapes import Scalar, Square
 
 _ASSUMPTIONS = ("gen", "pos")
 
 
-def logdet(A: jax.Array, *, assume_a: str = "gen") -> jax.Array:
+def logdet(A: Square, *, assume_a: str = "gen") -> Scalar:
     """log |det A|, without overflow, with A⁻ᵀ as its gradient.
 
     Identity: D logdet(A)[E] = Re tr(A⁻¹ E).

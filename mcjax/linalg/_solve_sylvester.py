@@ -13,17 +13,17 @@ column by column, and iterative refinement removes what "small" is. Multiple and
 eigenvalues cost digits of the factors, not of X.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.scipy.linalg import solve_triangular
 
 from .._core._check import matrix, same_dtype, square
 from .._core._matmul import matmul
+from .._core._shapes import OtherSquare, Rectangle, Square
 from .._core._solve import sealed_solve
 
 
-def solve_sylvester(A: jax.Array, B: jax.Array, Q: jax.Array) -> jax.Array:
+def solve_sylvester(A: Square, B: OtherSquare, Q: Rectangle) -> Rectangle:
     """X with A X + X B = Q: SciPy's `solve_sylvester`, differentiable in A, B and Q.
 
     Args:

@@ -17,7 +17,6 @@ Hermitian A ⪰ 0: f(λ) = √λ (`_funm`); rounding may leave λ slightly below
 
 from functools import cache
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -25,12 +24,13 @@ from .._core._check import square
 from .._core._evaluate import evaluate
 from .._core._matmul import add_diagonal, matmul
 from .._core._matrix_function import matrix_function
+from .._core._shapes import Square
 from ._funm import funm
 
 _MOST_STEPS = 100  # an eigenvalue at angle π - φ takes log2(1/φ) steps; on the branch cut no number
 
 
-def sqrtm(A: jax.Array, *, hermitian: bool = False) -> jax.Array:
+def sqrtm(A: Square, *, hermitian: bool = False) -> Square:
     """Principal square root: X X = A, eigenvalues of X in the open right half-plane.
 
     Identity: X L + L X = E for L = D sqrtm(A)[E].
