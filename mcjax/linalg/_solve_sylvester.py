@@ -43,6 +43,8 @@ def solve_sylvester(A: Square, B: OtherSquare, Q: Rectangle) -> Rectangle:
             f"solve_sylvester: A X + X B = Q needs Q of shape {(A.shape[-1], B.shape[-1])} for A "
             f"{A.shape[-2:]} and B {B.shape[-2:]}, got {Q.shape[-2:]}; did you mean Q.mT, or -B?"
         )
+    batch = jnp.broadcast_shapes(*(x.shape[:-2] for x in (A, B, Q)))
+    A, B, Q = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (A, B, Q))
     return jnp.vectorize(_solve_one, signature="(n,n),(m,m),(n,m)->(n,m)")(A, B, Q)
 
 

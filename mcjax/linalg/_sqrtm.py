@@ -45,6 +45,9 @@ def sqrtm(A: Square, *, hermitian: bool = False) -> Square:
       only the derivative is infinite there). SciPy returns a complex root of a real matrix with
       negative eigenvalues on one side of the branch cut: rotate A off the cut for that.
 
+    Errors: eps times the condition number of the root; near the negative axis, at an eigenvalue of
+      angle π - φ, eps/φ² (the iteration squares it).
+
     Cost: about 8 inverses and products, a gradient about twice that; with `hermitian`, one
     eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
     """

@@ -78,7 +78,6 @@ def test_agrees_with_scipy_on_larger_matrices(key):
     assert_relative(compiled(A, B, Q), scipy.linalg.solve_sylvester(A, B, Q), 1e-12)
 
 
-@jax.numpy_rank_promotion("allow")
 def test_batches_broadcast():
     A, one = np.stack([GENERAL["spd"], GENERAL["non-normal"]]), jnp.asarray(B)
     X = solve_sylvester(A, one, Q)
