@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +25,8 @@ def main():
         for function in arguments.functions or FUNCTIONS:
             plan = list(cases(function, arguments.quick))
             bar = track(plan, function, console=Console(stderr=True), transient=True)
-            rows = [compare(pools, *row, effort) for row in bar]
+            with closing(bar):  # or its thread outlives an error
+                rows = [compare(pools, *row, effort) for row in bar]
             claims = check(getattr(load(function), "CLAIMS", ()), rows)
             found.append(_report.result(function, rows, claims, facts, effort))
             _report.show(console, found[-1])

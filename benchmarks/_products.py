@@ -70,7 +70,7 @@ def _step(equation, args, count, seen):
         index, *args = args
         return _call(params["branches"][int(index)], args, count, seen)
     if name == "scan":
-        return _scan(args, count, **params)
+        return _scan(equation, args, count)
     if name == "custom_linear_solve":
         lengths = list(params["const_lengths"])
         start = sum(lengths[:2])
@@ -102,13 +102,18 @@ def _while(args, count, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts):
     return state
 
 
-def _scan(args, count, jaxpr, length, reverse, num_consts, num_carry, **_):
-    consts, state = args[:num_consts], args[num_consts : num_consts + num_carry]
-    stacks = args[num_consts + num_carry :]
-    outputs = []
+def _scan(equation, args, count):
+    """Arrays of one axis more than a step takes or returns are stacked; a carry is not."""
+    jaxpr, length, reverse = (equation.params[k] for k in ("jaxpr", "length", "reverse"))
+    outvars = zip(equation.outvars, jaxpr.out_avals, strict=True)
+    carries = sum(len(v.aval.shape) == len(aval.shape) for v, aval in outvars)
+    stacked = [len(x.shape) > len(a.shape) for x, a in zip(args, jaxpr.in_avals, strict=True)]
+    consts = len(args) - carries - sum(stacked)
+    state, outputs = args[consts : consts + carries], []
     for i in reversed(range(length)) if reverse else range(length):
-        found = _call(jaxpr, [*consts, *state, *(x[i] for x in stacks)], count, {})
-        state = found[:num_carry]
-        outputs.append(found[num_carry:])
+        slices = [x[i] for x in args[consts + carries :]]
+        found = _call(jaxpr, [*args[:consts], *state, *slices], count, {})
+        state = found[:carries]
+        outputs.append(found[carries:])
     columns = zip(*(outputs[::-1] if reverse else outputs), strict=True)
     return [*state, *map(jax.numpy.stack, columns)]

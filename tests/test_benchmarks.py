@@ -8,6 +8,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from benchmarks import FUNCTIONS, OPERATIONS, PEERS, _report
 from benchmarks._claims import Claim, check
@@ -105,6 +106,7 @@ def test_claims_are_checked_against_their_limit():
         (lambda A: A @ A + (A @ A) @ A, "2"),  # a product of the same two counts once
         (lambda A: jnp.where(True, A, A @ A), "1"),
         (lambda A: A @ A[:, 0], "0.125"),
+        (lambda A: lax.scan(lambda P, x: (A @ P, x), A, A[:3])[0], "3"),
         (lambda A: jnp.linalg.inv(A) @ A, "1 + lu"),
         (lambda A: expm(A * 1e-3), "4.88"),  # four, and seven products with a row
     ],
