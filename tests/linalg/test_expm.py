@@ -251,3 +251,26 @@ def test_repeated_eigenvalues_agree_with_the_spectral_route():
     truth, tolerance = judge(true_expm, (A,))
     for route in (expm, expm_hermitian):
         assert_close(route(A), truth, tolerance)
+
+
+LARGE = {
+    "random": np.random.default_rng(0).normal(size=(64, 64)),
+    "Grcar": grcar(64),
+    "nilpotent": 3 * np.eye(64, k=1) + 2 * np.eye(64, k=5),
+    "rotations": 5 * np.kron([[0, 1], [-1, 0]], np.eye(32)),
+    "Hadamard": scipy.linalg.hadamard(64) / 4.0,
+    "chirp": np.cos(0.7 * np.outer(np.arange(64), np.arange(64) ** 2)),
+    "rank one": np.outer(np.ones(64), np.linspace(-1, 1, 64)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_matrices_are_scaled_enough(name):
+    """Where powers of A are estimated: D exp(A)[A] = A exp(A), and D exp(A)[I] = exp(A)."""
+    A = LARGE[name]
+    value = scipy.linalg.expm(A)
+    tolerance = 64 * np.finfo(float).eps * np.linalg.norm(A, 1) * np.linalg.norm(value, 1)
+    assert_close(compiled(A), value, tolerance)
+    for E, truth in ((A, A @ value), (np.eye(64), value)):
+        tangent = expm_frechet(A, E, compute_expm=False)
+        assert_close(tangent, truth, tolerance * max(1, np.linalg.norm(E, 1)))
