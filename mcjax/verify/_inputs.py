@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import warnings
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -65,7 +66,9 @@ def _load(file):
         from scipy.io import mmread
         from scipy.sparse import issparse
 
-        matrix = mmread(path)
+        with warnings.catch_warnings():  # SciPy changes its kind of sparse matrix; either will do
+            warnings.simplefilter("ignore", DeprecationWarning)
+            matrix = mmread(path)
         return np.asarray(matrix.todense() if issparse(matrix) else matrix)  # type: ignore
     raise ValueError(f"{path}: expected a Matrix Market file (.mtx), .npy or .npz")
 
