@@ -4,8 +4,19 @@
 every function of mcjax, or over a function and an input of yours.
 """
 
+from ._assert import assert_derivative
 from ._check import check
 from ._differences import Estimate, Sweep, difference, step_sweep
-from ._verdict import Part, Report
+from ._report import Report
+from ._verdict import Part
 
-__all__ = ["Estimate", "Part", "Report", "Sweep", "check", "difference", "step_sweep"]
+__all__ = [
+    "Estimate",
+    "Part",
+    "Report",
+    "Sweep",
+    "assert_derivative",
+    "check",
+    "difference",
+    "step_sweep",
+]

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     rows = _run(points, errors)
     if options.function:
-        console.print(rows[0].reports[0])
+        console.print(str(rows[0].reports[0]), markup=False, highlight=False)
     else:
         console.print(summary_table(rows, title=_where(options.dtype)))
         for line in faults(rows):
@@ -132,7 +132,7 @@ def _run(points, errors) -> list[Row]:
             reports = []
             for _, title, point, parts in its_points:
                 progress.update(task, description=title[:28])
-                reports.append(report(point, title, parts))
+                reports.append(report(point, title, "full", parts))
                 progress.advance(task)
             return Row(name, tuple(reports))
 

@@ -7,7 +7,7 @@ Re Σ w * (J v) = Re Σ (Jᵀ w) * v holds for complex functions, holomorphic or
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +26,15 @@ class Function:
     fixed: Hashable
 
     def __call__(self, leaves):
+        out = self.f(*self.arguments(leaves))
+        return [jnp.asarray(y) for y in jax.tree.leaves(out) if is_inexact(y)]
+
+    def arguments(self, leaves):
+        """The leaves among the arguments that are held fixed."""
         held = getattr(self.fixed, "leaves", {})
         moving = iter(leaves)
         every = [held[i] if i in held else next(moving) for i in range(self.treedef.num_leaves)]
-        out = self.f(*jax.tree.unflatten(self.treedef, every))
-        return [jnp.asarray(y) for y in jax.tree.leaves(out) if is_inexact(y)]
+        return jax.tree.unflatten(self.treedef, every)
 
 
 class _Fixed:
@@ -61,64 +65,104 @@ def is_inexact(leaf) -> bool:
         return False
 
 
+def is_complex(a) -> bool:
+    """Is this a complex array?"""
+    return jnp.issubdtype(a.dtype, jnp.complexfloating)
+
+
 def _name(path):
     first, *rest = path
     return f"argument {first.idx}{jax.tree_util.keystr(tuple(rest))}"
 
 
-compiled = partial(jax.jit, static_argnums=0)
+class Probe(NamedTuple):
+    """Where to look: an input, two directions of it, and a cotangent of the output."""
+
+    x: Any
+    v: Any
+    u: Any
+    w: Any
 
 
-@compiled
-def value(f, x):
+def value(f, at):
     """f(x)."""
-    return f(x)
+    return f(at.x)
 
 
-@compiled
-def jvp(f, x, v):
-    """J v."""
-    return jax.jvp(f, (x,), (v,))[1]
+def jvp(f, at):
+    """f(x) as the rule has it, and J v."""
+    return jax.jvp(f, (at.x,), (at.v,))
 
 
-@compiled
-def vjp(f, x, w):
-    """Jᵀ w."""
-    return jax.vjp(f, x)[1](w)[0]
+def vjp(f, at):
+    """f(x) as the rule has it, and Jᵀ w."""
+    y, pull = jax.vjp(f, at.x)
+    return y, pull(at.w)[0]
 
 
-@compiled
-def forward_over_reverse(f, x, w, v):
+def forward_over_reverse(f, at):
     """The derivative of Jᵀ w along v."""
-    return jax.jvp(lambda x: vjp(f, x, w), (x,), (v,))[1]
+    return _along_v(lambda x: vjp(f, at._replace(x=x))[1], at)
 
 
-@compiled
-def reverse_over_reverse(f, x, w, v):
+def forward_over_cotangent(f, at):
+    """The derivative of Jᵀ w as w moves along w: Jᵀ w once more, since it is linear in w."""
+    return jax.jvp(lambda w: vjp(f, at._replace(w=w))[1], (at.w,), (at.w,))[1]
+
+
+def forward_over_tangent(f, at):
+    """The derivative of J v as v moves along v: J v once more."""
+    return jax.jvp(lambda v: jvp(f, at._replace(v=v))[1], (at.v,), (at.v,))[1]
+
+
+def reverse_over_reverse(f, at):
     """The gradient of <Jᵀ w, v>: the same, by the symmetry of second derivatives."""
-    return jax.grad(lambda x: pairing(vjp(f, x, w), v))(x)
+    return jax.grad(lambda x: pairing(vjp(f, at._replace(x=x))[1], at.v))(at.x)
 
 
-@compiled
-def forward_over_forward(f, x, v, u):
+def forward_over_forward(f, at):
     """The derivative of J v along u."""
-    return jax.jvp(lambda x: jvp(f, x, v), (x,), (u,))[1]
+    return jax.jvp(lambda x: jvp(f, at._replace(x=x))[1], (at.x,), (at.u,))[1]
 
 
-@compiled
-def value_over_batch(f, xs):
-    """f over a leading axis of every leaf."""
-    return jax.vmap(f)(xs)
+def forward_over_second(f, at):
+    """The derivative along v of the derivative of Jᵀ w along v."""
+    return _along_v(lambda x: forward_over_reverse(f, at._replace(x=x)), at)
 
 
-@compiled
-def vjp_over_batch(f, xs, w):
-    """Jᵀ w over a leading axis of x alone."""
-    return jax.vmap(lambda x: vjp(f, x, w))(xs)
+def _along_v(y, at):
+    return jax.jvp(y, (at.x,), (at.v,))[1]
 
 
 def pairing(w, y):
     """Re Σ w * y over two lists of arrays."""
     sums = [jnp.sum(a * b).real for a, b in zip(w, y, strict=True)]
-    widest = np.result_type(*(s.dtype for s in sums)) if sums else np.float32
+    widest = jnp.result_type(*(s.dtype for s in sums)) if sums else np.float32
     return sum(s.astype(widest) for s in sums)
+
+
+def together(f, routes, at):
+    """Several routes at once."""
+    return tuple(route(f, at) for route in routes)
+
+
+compiled = jax.jit(together, static_argnums=(0, 1))
+
+
+@partial(jax.jit, static_argnums=0)
+def evaluated(f, x):
+    """f(x) in one compilation."""
+    return f(x)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def batched(f, routes, axes, at):
+    """Several routes over a batch of probes; `axes` says what of a probe is batched."""
+    in_axes = (axes._replace(x=list(axes.x)),)
+    return jax.vmap(lambda at: together(f, routes, at), in_axes)(at)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def scanned(f, routes, ats):
+    """Several routes, one probe after another in a loop."""
+    return jax.lax.scan(lambda c, at: (c, together(f, routes, at)), None, ats)[1]

@@ -4,7 +4,6 @@ from html import escape
 
 import numpy as np
 
-from . import _function as route
 from ._differences import step_sweep
 from ._point import Point
 from ._summary import CAPTION, COLUMNS, Row, cell, faults
@@ -59,12 +58,12 @@ def _row(row):
 
 
 def _figure(name, point):
-    v = point.directions[1]
+    v = point.probe.u
     try:
-        tangent = route.jvp(point.function, point.x, v)
+        tangent = point.tangent(point.x, v)
     except Exception as error:  # a function with no forward mode has no curve
         return f"<figure><figcaption>{escape(name)}</figcaption>{escape(str(error)[:80])}</figure>"
-    sweep = step_sweep(lambda x: route.value(point.function, x), point.x, v, tangent)
+    sweep = step_sweep(point.value, point.x, v, tangent)
     return f"<figure><figcaption>{escape(name)}</figcaption>{_plot(sweep)}</figure>"
 
 

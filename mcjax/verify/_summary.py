@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from ._table import STYLE
-from ._verdict import MOST_DIGITS, Part, Report
+from ._report import Report
+from ._verdict import MOST_DIGITS, Part
+
+STYLE = {"right": "green", "wrong": "bold red", "undecided": "yellow"}
 
 COLUMNS = {
     "value": ("truth",),
-    "first": ("truth jvp", "plain", "jvp", "vjp", "transpose"),
-    "second": ("hessian", "rev∘rev", "fwd∘fwd"),
-    "jit, vmap": ("jit", "vmap"),
+    "structure": ("dtype", "pure", "jit", "primal", "zeros", "linear", "alone"),
+    "first": ("truth jvp", "jvp", "vjp", "transpose", "conjugation"),
+    "second": ("hessian", "rev∘rev", "fwd∘fwd", "third"),
+    "transforms": ("vmap", "scan", "checkpoint"),
+    "special": ("special", "sizes"),
     "float32": ("float32",),
     "CUDA": ("cuda",),
 }

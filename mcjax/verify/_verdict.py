@@ -1,15 +1,19 @@
-"""What a check found: parts with a verdict each, and the report they make."""
+"""What a comparison found: a part of a check, with its verdict."""
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 
 Verdict = Literal["right", "wrong", "undecided"]
 
 RESOLVED = 1e-3  # a comparison that cannot see this relative error decides nothing
 MOST_DIGITS = 17.0
+
+
+class Undecided(Exception):
+    """Nothing can be said, for the reason given."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Part:
       required: the digits there that rounding and conditioning leave (the tolerance).
       detail: the worst entry, or the reason why nothing was decided.
       raised: the comparison ended in an exception; the detail is its message.
+      at: the `Point` of the comparison, if it is not the point of the check.
     """
 
     name: str
@@ -31,57 +36,12 @@ class Part:
     required: float | None = None
     detail: str = ""
     raised: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """The verdicts on one function at one input. Print it, or ask `.ok`."""
-
-    title: str
-    parts: tuple[Part, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Nothing is wrong, and the derivative was compared with something outside the rule."""
-        decided = any(p.verdict == "right" and p.name in OUTSIDE for p in self.parts)
-        return decided and not self.wrong
-
-    @property
-    def wrong(self) -> tuple[Part, ...]:
-        """The parts that failed."""
-        return tuple(p for p in self.parts if p.verdict == "wrong")
-
-    @property
-    def undecided(self) -> tuple[Part, ...]:
-        """The parts about which nothing can be said, each with its reason."""
-        return tuple(p for p in self.parts if p.verdict == "undecided")
-
-    def raise_if_wrong(self) -> None:
-        """Raise an AssertionError that lists what is wrong, or that nothing was decided."""
-        if not self.ok:
-            raise AssertionError(str(self))
-
-    def to_json(self) -> str:
-        """The report as a JSON object: title, ok, and the list of parts."""
-        return json.dumps(self.to_dict(), indent=1)
+    at: Any = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict:
-        """The report as plain dictionaries and lists."""
-        return {"title": self.title, "ok": self.ok, "parts": [asdict(p) for p in self.parts]}
-
-    def __rich__(self):
-        from ._table import report_table
-
-        return report_table(self)
-
-    def __str__(self) -> str:
-        from ._table import as_text
-
-        return as_text(self)
-
-
-# Parts that compare the derivative with something that the rule did not make.
-OUTSIDE = ("jvp", "vjp", "truth", "plain")
+        """The part as a plain dictionary."""
+        kept = ("name", "verdict", "obtained", "required", "detail", "raised")
+        return {key: getattr(self, key) for key in kept}
 
 
 def compare(got, want, tolerance, labels=None) -> Part:
@@ -90,8 +50,9 @@ def compare(got, want, tolerance, labels=None) -> Part:
     Digits are relative to the largest entry of the matrix that an entry belongs to. Where what is
     wanted is not finite, or the tolerance could hide an error of 0.1 %, nothing is decided.
     """
-    got, want = [np.asarray(a) for a in got], [np.asarray(a) for a in want]
-    labels = labels or [f"output {i}" for i in range(len(got))]
+    got, want = [np.asarray(a) for a in got], [wide(a) for a in want]
+    if labels is None or len(labels) != len(got):
+        labels = [f"output {i}" for i in range(len(got))]
     labels = labels if len(got) > 1 else [""]
     return merge([_compare(*leaf) for leaf in zip(got, want, tolerance, labels, strict=True)])
 
@@ -102,15 +63,17 @@ def _compare(got, want, tolerance, label) -> Part:
     if want.size == 0:
         return Part("", "right", MOST_DIGITS, MOST_DIGITS)
     with np.errstate(all="ignore"):
-        overflow = np.abs(want) > _largest(got)
-        tolerance = np.broadcast_to(tolerance, want.shape)
+        overflow = np.abs(want) > _info(got).max
+        tolerance = np.broadcast_to(tolerance, want.shape) + float(_info(got).tiny)
+        got = wide(got)
         decidable = np.isfinite(want) & np.isfinite(tolerance) & ~overflow
         error = np.where(np.isfinite(got), np.abs(got - want), np.inf)
     if not decidable.any():
         return Part("", "undecided", detail="not finite")
     scale = group_max(np.where(decidable, np.abs(want), 0.0))
     scale = np.broadcast_to(np.where(scale > 0, scale, 1.0), want.shape)
-    ratio = np.where(decidable, error / np.maximum(tolerance, np.finfo(np.float64).tiny), -1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = np.where(decidable, error / tolerance, -1.0)
     at = np.unravel_index(ratio.argmax(), ratio.shape)
     obtained, required = digits(error[at] / scale[at]), digits(tolerance[at] / scale[at])
     detail = f"{_place(label, at)}: {got[at]:.12g}, expected {want[at]:.12g}"
@@ -121,9 +84,15 @@ def _compare(got, want, tolerance, label) -> Part:
     return Part("", "right", obtained, required, detail)
 
 
-def _largest(a):
-    """The largest finite number of the type of a."""
-    return np.finfo(a.dtype).max if a.dtype.kind in "fc" else np.inf
+def _info(a):
+    """The limits of a floating type."""
+    return jnp.finfo(a.dtype)
+
+
+def wide(x) -> np.ndarray:
+    """A host array in double precision, real or complex."""
+    x = np.asarray(x)
+    return x.astype(np.complex128 if jnp.issubdtype(x.dtype, jnp.complexfloating) else np.float64)
 
 
 def group_max(x):
@@ -139,11 +108,12 @@ def digits(relative_error) -> float:
 
 def merge(parts) -> Part:
     """One part for several of a name: the worst that was decided."""
+    parts = list(parts)
     for verdict in ("wrong", "right"):
         decided = [p for p in parts if p.verdict == verdict]
         if decided:
             return min(decided, key=lambda p: -1.0 if p.obtained is None else p.obtained)
-    return parts[0]
+    return parts[0] if parts else Part("", "undecided", detail="nothing to compare")
 
 
 def _place(label, at):

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A new shape costs a compilation of every route, so the full list runs at one shape a function, and
-# at the others what depends on the shape or the type.
-FULL = None
-OTHER_SHAPES = {
-    "batch": ("truth", "truth jvp", "plain", "transpose", "hessian"),
-    "complex": ("truth", "truth jvp", "plain", "transpose", "hessian"),
+# A new shape costs a compilation of every route, so the full list runs at the first input, what looks
+# at numbers at others of its shape, and at other shapes what depends on the shape or the type.
+_NUMBERS = ("truth", "primal", "zeros", "linear", "alone", "truth jvp", "jvp", "vjp", "transpose")
+_NUMBERS += ("hessian", "rev∘rev", "fwd∘fwd", "vmap", "float32")
+_OTHER_SHAPES = {
+    "batch": ("truth", "truth jvp", "vjp", "transpose", "hessian"),
+    "complex": ("truth", "truth jvp", "vjp", "transpose", "conjugation", "hessian"),
     "singular complex": ("truth", "truth jvp", "transpose", "hessian"),
     "n = 1": ("truth", "truth jvp", "transpose"),
-    "n = 32": ("plain", "jvp", "transpose"),
+    "n = 32": ("vjp", "jvp", "transpose"),
 }
 
 
@@ -48,9 +49,13 @@ class Entry:
     def cases(self, dtype="float64") -> list[Case]:
         """The inputs, in a precision."""
         return [
-            Case(name, tuple(_cast(a, dtype) for a in _tuple(args)), OTHER_SHAPES.get(name))
-            for name, args in self.inputs().items()
+            Case(name, tuple(_cast(a, dtype) for a in _tuple(args)), _parts(name, i))
+            for i, (name, args) in enumerate(self.inputs().items())
         ]
+
+
+def _parts(name, position):
+    return _OTHER_SHAPES.get(name, _NUMBERS if position else None)
 
 
 def _tuple(args):

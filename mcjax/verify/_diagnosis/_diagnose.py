@@ -1,0 +1,89 @@
+"""From the parts that failed to one sentence."""
+
+import numpy as np
+
+from .. import _function as route
+from .._parts._judge import alone
+from .._point import Point
+from .._verdict import Part, compare
+from ._explain import explain
+from ._fault import fault_of
+from ._locate import locate
+
+_SENTENCES = {
+    "dtype": "a wrong type or shape",
+    "pure": "not a function of its arguments alone: the answer changes from call to call",
+    "jit": "a rule that looks at more than its arguments: compiled, it is another",
+    "primal": "a rule that computes another value than the function",
+    "zeros": "not linear: the derivative along zero is not zero",
+    "linear": "not linear in tangents or cotangents",
+    "alone": "a symbolic zero mishandled: an argument or output alone is treated differently",
+    "vmap": "wrong under vmap alone: a batch is not a loop",
+    "scan": "wrong inside a scan alone",
+    "checkpoint": "wrong under checkpoint alone",
+}
+_PRECISIONS = (("bfloat16", 2.0**-8), ("float16", 2.0**-11), ("float32", 2.0**-24))
+
+
+def diagnose(p: Point, wrong: tuple[Part, ...]) -> str:
+    """What the first fault looks like; "" where nothing simple explains it."""
+    if not wrong:
+        return ""
+    try:
+        sentence = _sentence(p, wrong[0])
+    except Exception:  # a rule that raises where no part has asked it
+        return ""
+    return f"looks like: {sentence}" if sentence else ""
+
+
+def _sentence(p, first):
+    if first.name in _SENTENCES:
+        return _SENTENCES[first.name]
+    return "" if first.raised else _of_values(first.at or p, first.name)
+
+
+def _of_values(p, part):
+    if part in ("hessian", "fwd∘fwd") and _detached(p):
+        return "missing term: the derivative of the derivative is detached from its tangent or cotangent"
+    fault = fault_of(p, part)
+    if fault is None:
+        return ""
+    return _entry(fault) or explain(fault) or _precision(fault)
+
+
+def _detached(p):
+    """Is the derivative not linear for JAX, though its values are?"""
+    for how, y in (
+        (route.forward_over_cotangent, lambda x: p.cotangent(x, p.probe.w)),
+        (route.forward_over_tangent, lambda x: p.tangent(x, p.probe.v)),
+    ):
+        if not p.missing(how) and compare(p.run(how, p.probe), *p.rounding(y)).verdict == "wrong":
+            return True
+    return False
+
+
+def _entry(fault) -> str:
+    """A single wrong entry."""
+    p = fault.point
+    for i, name in enumerate(p.names):
+        v = alone(p.probe.v, i)
+        said, true = fault.says(v), fault.measure(fault.true(v))
+        if fault.same(said, true) or not np.all(np.isfinite(said - true)):
+            continue
+        index = locate(fault, i, v, said - true)
+        if index is not None:
+            at = [int(k) for k in np.unravel_index(index, p.x[i].shape)]
+            return f"wrong at {name}{at} alone"
+    return ""
+
+
+def _precision(fault) -> str:
+    """Digits of a shorter type, everywhere."""
+    said = fault.says(fault.point.probe.v)
+    true = fault.measure(fault.true(fault.point.probe.v))
+    with np.errstate(all="ignore"):
+        error = np.nanmax(np.abs(said - true) / np.abs(true))
+    for name, unit in _PRECISIONS:
+        if unit > 4 * fault.point.eps and unit / 16 < error < 8 * unit:
+            return f"computed in lower precision, like {name}"
+    return ""

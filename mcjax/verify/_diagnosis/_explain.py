@@ -1,0 +1,176 @@
+"""Hypotheses about a fault, from simple to special; the first that fits all directions is taken.
+
+With the right map D and the wrong one T, and simple changes P of an argument or an output:
+
+    T = 0,    T = c D,    T = D P,    T = P D,    T P = D,    T = c D P,
+    T = D - (1 - c) (one term of it),    T = D R  or  R D  with a diagonal R.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from .._differences import wide
+from .._parts._judge import alone
+from .._without_rules import WithoutRules, tangents_by_term
+from ._changes import changes, projections
+from ._factors import elementwise
+from ._fault import Fault
+
+_DIRECTIONS = 3
+
+
+def explain(fault: Fault) -> str:
+    """What turns the right derivative into the wrong one, and in which argument; "" if unknown."""
+    directions = _directions(fault.point)
+    if not np.all(np.isfinite(_asked(fault.says, directions))):
+        return "not finite"
+    for hypotheses in (_whole, _swapped, _by_argument, _by_output, _terms):
+        for name in hypotheses(fault, directions):
+            return name
+    return ""
+
+
+def _directions(p):
+    """Random directions; the last two differ from the first entry by entry."""
+    random = np.random.default_rng(p.seed + 4)
+    stretched = [[(a * random.uniform(0.5, 1.5, a.shape)).astype(a.dtype) for a in p.probe.v]]
+    return [p.probe.v, p.probe.u, *stretched][:_DIRECTIONS]
+
+
+def _asked(answer, directions) -> np.ndarray:
+    return np.stack([answer(v) for v in directions])
+
+
+def _truth(fault, directions, change=None):
+    """The true answers, with a change of the output."""
+    return _asked(
+        lambda v: fault.measure(change(fault.true(v)) if change else fault.true(v)), directions
+    )
+
+
+def _whole(fault, directions) -> Iterator[str]:
+    """T = 0 and T = c D."""
+    said, true = _asked(fault.says, directions), _truth(fault, directions)
+    if fault.same(said, true):
+        return
+    if (
+        fault.same(said, 0 * said)
+        or np.abs(said).max() < 1e-3 * fault.tolerance * np.abs(true).max()
+    ):
+        yield "missing: the derivative is zero"
+    c = _ratio(fault, said, true)
+    if c is not None:
+        yield f"{_factor(c)} of the whole derivative"
+
+
+def _ratio(fault, said, true):
+    """The c with said = c true, where there is one."""
+    size = np.vdot(true, true)
+    if not np.isfinite(size) or size == 0:
+        return None
+    c = np.vdot(true, said) / size
+    return c if fault.same(said, c * true) and abs(c) > fault.tolerance else None
+
+
+def _factor(c) -> str:
+    c = c.real if abs(np.imag(c)) <= 1e-5 * abs(c) else c
+    if abs(c + 1) < 1e-4:
+        return "wrong sign"
+    return f"wrong factor {c:.6g}"
+
+
+def _swapped(fault, directions) -> Iterator[str]:
+    """Tangents or cotangents of two arguments in each other's place."""
+    p = fault.point
+    said = _asked(fault.says, directions)
+    for i, j in combinations(range(len(p.x)), 2):
+        if p.x[i].shape == p.x[j].shape and p.x[i].dtype == p.x[j].dtype:
+            swapped = [_with(_with(v, i, v[j]), j, v[i]) for v in directions]
+            if fault.same(said, _truth(fault, swapped)):
+                yield f"swapped arguments: {p.names[i]} and {p.names[j]}"
+
+
+def _with(leaves, i, a):
+    return [a if k == i else b for k, b in enumerate(leaves)]
+
+
+def _by_argument(fault, directions) -> Iterator[str]:
+    """The faulty argument, found by moving each alone, and what happened to it."""
+    p = fault.point
+    for i, name in enumerate(p.names):
+        mine = [alone(v, i) for v in directions]
+        said, true = _asked(fault.says, mine), _truth(fault, mine)
+        if fault.same(said, true):
+            continue
+        if not np.any(said):
+            yield f"missing: the derivative with respect to {name} is zero"
+        c = _ratio(fault, said, true)
+        if c is not None:
+            yield f"{_factor(c)} in {name}"
+        yield from _changed_argument(fault, mine, i, said, true)
+        yield from elementwise(fault, i)
+
+
+def _changed_argument(fault, mine, i, said, true):
+    p, name = fault.point, fault.point.names[i]
+    both = (*changes(p.x[i]), *projections(p.x[i]))
+    for what, change in both:
+        moved = [_with(v, i, np.asarray(change(v[i])).astype(v[i].dtype)) for v in mine]
+        changed = _truth(fault, moved)
+        if fault.same(said, changed):
+            yield f"{_lost(what)} of {name}"
+        c = _ratio(fault, said, changed)
+        if c is not None:
+            yield f"{_lost(what)} of {name}, and {_factor(c)}"
+        if fault.same(_asked(fault.says, moved), true):
+            yield f"missing {what} of {name}"
+
+
+def _lost(what):
+    """A reversal undone twice is a reversal forgotten; a projection is one too many."""
+    needless = ("symmetrisation", "lower triangle", "upper triangle", "diagonal", "real part")
+    return f"needless {what}" if what in needless else f"missing {what}"
+
+
+def _by_output(fault, directions) -> Iterator[str]:
+    """A change of one output."""
+    said = _asked(fault.says, directions)
+    for k, y in enumerate(fault.true(directions[0])):
+        for what, change in (*changes(wide(y)), *projections(wide(y))):
+            changed = _truth(fault, directions, lambda y, k=k, c=change: _with(y, k, c(wide(y[k]))))
+            if fault.same(said, changed):
+                yield f"{_lost(what)} of {_output(fault, k)}"
+            c = _ratio(fault, said, changed)
+            if c is not None:
+                yield f"{_lost(what)} of {_output(fault, k)}, and {_factor(c)}"
+
+
+def _output(fault, k):
+    return f"output {k}" if len(fault.point.outputs) > 1 else "the output"
+
+
+def _terms(fault, directions) -> Iterator[str]:
+    """A term of a product or chain rule that is missing, or has a factor."""
+    p = fault.point.wide
+    said, true = _asked(fault.says, directions), _truth(fault, directions)
+    without = [_terms_along(p, v) for v in directions[:2]]
+    for name in without[0] if all(without) else ():
+        term = np.stack([t - fault.measure(w[name]) for t, w in zip(true, without, strict=False)])
+        c = _ratio(fault, said[: len(term)] - true[: len(term)], term)
+        if c is None or fault.same(true[: len(term)], term):
+            continue
+        what = "missing term" if abs(c + 1) < 1e-4 else f"{_factor(1 + c)} of the term"
+        yield f"{what} through {name}"
+
+
+def _terms_along(p, v) -> dict:
+    """Tangents without each term, by name; empty where autodiff of the plain program fails."""
+    try:
+        with p.in_precision():
+            leaves, v = [np.asarray(a) for a in p.x], list(map(wide, v))
+            found = tangents_by_term(WithoutRules(p.function).f, leaves, v)
+            return {f"{name} ({i})": y for i, (name, y) in enumerate(found)}
+    except Exception:
+        return {}

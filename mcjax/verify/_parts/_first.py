@@ -1,0 +1,161 @@
+"""First derivatives: tangents and cotangents against what the rule did not make.
+
+The references, in this order: the gradient of the plain function that the user gives; the gradient
+of f without its rules; differences of f in double precision. Differences are the definition, so an
+analytic reference adds digits to them and never overrules them.
+"""
+
+import jax
+import numpy as np
+
+from .. import _function as route
+from .._differences import wide
+from .._point import SAFETY, Known, Point
+from .._verdict import Part, compare, group_max, merge
+from ._judge import each_alone, judge, pair, pairing_rounding, relative_error, sharpen, sketch
+
+
+def truth(p: Point) -> Part:
+    """The value against the given truth."""
+    want = p.rounding(lambda x: _leaves(p.truth(*_arguments(p, x))))
+    return compare(p.value(p.x), *want)
+
+
+def truth_jvp(p: Point) -> Part:
+    """Tangents against the given truth."""
+    return merge([_truth_along(p, v) for v in (p.probe.v, p.probe.u)])
+
+
+def _truth_along(p, v):
+    want = p.rounding(lambda x: _leaves(p.truth_jvp(_arguments(p, x), _arguments(p, v))))
+    return compare(p.tangent(p.x, v), *want)
+
+
+def _arguments(p, leaves):
+    """The leaves as the arguments of f; truths are for functions of floating arrays alone."""
+    return jax.tree.unflatten(p.function.treedef, leaves)
+
+
+def _leaves(tree):
+    return [np.asarray(a) for a in jax.tree.leaves(tree)]
+
+
+def primal(p: Point) -> Part:
+    """The value that comes with a derivative against the value without one."""
+    want = p.rounding(p.value)
+    found = [p.run(how, p.probe)[0] for how in (route.jvp, route.vjp) if not p.missing(how)]
+    return merge([compare(y, *want) for y in found])
+
+
+def jvp(p: Point) -> Part:
+    """Tangents, along all arguments and along each alone."""
+    directions = (p.probe.v, p.probe.u, *each_alone(p.probe.v))
+    return merge([jvp_along(p, v) for v in directions])
+
+
+def jvp_along(p: Point, v) -> Part:
+    """The tangent along one direction."""
+    seen = sketch(p, p.outputs)
+    return judge(p, lambda q, x: seen(q.tangent(x, v)), tangent(p, v, seen))
+
+
+def tangent(p: Point, v, seen=lambda y: y) -> Known:
+    """J v, or what is seen of it, as the references have it."""
+    known = p.difference(lambda q, x: seen(q.value(x)), v)
+    for q, trusted in p.references:
+        known = sharpen(known, _by(q, p, lambda x, q=q: seen(q.tangent(x, v))), trusted)
+    return known
+
+
+def _by(q: Point, p: Point, y) -> Known | None:
+    """What a reference says, where autodiff can do it; it is as accurate as its value."""
+    try:
+        known = q.rounding(y, p.eps)
+        error = max(map(relative_error, q.value(q.x), p.wide.value(q.x)), default=0.0)
+    except Exception:
+        return None
+    lost = [SAFETY * p.n * error * group_max(np.abs(a)) for a in known.value]
+    return Known(known.value, [t + l for t, l in zip(known.tolerance, lost, strict=True)])
+
+
+def vjp(p: Point) -> Part:
+    """Cotangents: paired with directions, and entry by entry, of all outputs and of each alone."""
+    _not_lost(p)
+    return merge([_vjp(p, w) for w in (p.probe.w, *each_alone(p.probe.w))])
+
+
+def _not_lost(p):
+    """A tangent that cannot be transposed is not written as a linear map."""
+    lost = p.missing(route.vjp)
+    if "Transpose rule" in str(lost) and any(not q.missing(route.vjp) for q, _ in p.references):
+        raise TypeError(f"without its rule the function has a reverse mode, with it not: {lost}")
+
+
+def _vjp(p, w):
+    directions = (p.probe.v, p.probe.u, *each_alone(p.probe.v))
+    slopes = [paired_difference(p, w, v) for v in directions]
+    parts = [_paired(p, w, v, s) for v, s in zip(directions, slopes, strict=True)]
+    for q, trusted in p.references:
+        known = _by(q, p, lambda x, q=q: q.cotangent(x, w))
+        if known and all(map(lambda v, s, k=known: _agrees(k, v, s, trusted), directions, slopes)):
+            parts.append(judge(p, lambda r, x: r.cotangent(x, w), known, p.names))
+    return merge(parts)
+
+
+def vjp_along(p: Point, w, v) -> Part:
+    """A cotangent, paired with one direction."""
+    return _paired(p, w, v, paired_difference(p, w, v))
+
+
+def paired_difference(p: Point, w, v) -> Known:
+    """The derivative of <w, f> along v by differences."""
+    return p.difference(lambda q, x: [pair(w, q.value(x))], v)
+
+
+def _paired(p, w, v, known):
+    rounding = pairing_rounding(p, p.cotangent(p.x, w), v)
+    known = Known(known.value, [known.tolerance[0] + rounding])
+    return judge(p, lambda q, x: [pair(q.cotangent(x, w), v)], known)
+
+
+def _agrees(known, v, slope, trusted):
+    """Does a cotangent agree with a difference, where there is one?"""
+    spread = sum(np.sum(t * np.abs(wide(a))) for t, a in zip(known.tolerance, v, strict=True))
+    bar = slope.tolerance[0]
+    return (
+        abs(pair(known.value, v) - slope.value[0]) <= bar + spread if np.isfinite(bar) else trusted
+    )
+
+
+def transpose(p: Point) -> Part:
+    """Forward against reverse: <w, J v> = <Jᵀ w, v>."""
+    w = p.probe.w
+    directions = (p.probe.v, p.probe.u, *each_alone(p.probe.v))
+    return merge([transpose_along(p, w, v) for v in directions])
+
+
+def transpose_along(p: Point, w, v) -> Part:
+    """<w, J v> = <Jᵀ w, v> along one direction."""
+    return equal_pairings(p, lambda x: (w, p.tangent(x, v)), lambda x: (p.cotangent(x, w), v))
+
+
+def equal_pairings(p: Point, left, right) -> Part:
+    """Two pairings that exact arithmetic makes equal."""
+    (a, a_bar), (b, b_bar) = (p.rounding(lambda x, y=y: [pair(*y(x))]) for y in (left, right))
+    rounding = sum(pairing_rounding(p, *y(p.x)) for y in (left, right))
+    return compare(a, b, [a_bar[0] + b_bar[0] + rounding])
+
+
+def conjugation(p: Point) -> Part:
+    """Tangents along v and i v, cotangents of w and i w."""
+    w, v = (list(map(_rotated, a)) for a in (p.probe.w, p.probe.v))
+    parts = []
+    if not p.missing(route.jvp):
+        parts.append(jvp_along(p, v))
+    if not p.missing(route.vjp):
+        parts.append(vjp_along(p, w, v))
+    return merge(parts)
+
+
+def _rotated(a):
+    return (1j * a).astype(a.dtype) if route.is_complex(a) else a

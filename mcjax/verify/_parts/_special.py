@@ -1,0 +1,141 @@
+"""The same derivatives at the inputs where derivatives go wrong, and at other sizes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from .. import _function as route
+from .._differences import wide
+from .._function import is_complex
+from .._point import Point
+from .._verdict import Part, merge
+from ._first import jvp_along, transpose_along, vjp_along
+from ._second import hessian
+
+_MOST = 4  # arguments that are made special one by one
+
+
+def special(p: Point) -> Part:
+    """First and second derivatives at every special input where f is defined."""
+    return merge([_there(p.at(x), name) for name, x in _inputs(p) if _defined(p, x)])
+
+
+def sizes(p: Point) -> Part:
+    """First derivatives at other sizes: every axis of length one, and every axis twice as long."""
+    resized = [
+        (name, replace(p, x=list(map(resize, p.x)), order=1, _ways={})) for name, resize in SIZES
+    ]
+    return merge([_there(q, name) for name, q in resized if _defined(q, q.x)])
+
+
+def _there(p, name) -> Part:
+    """The derivatives at a point; what f does not have there decides nothing."""
+    _, v, _, w = p.probe
+    parts = []
+    if not p.missing(route.jvp):
+        parts.append(jvp_along(p, v))
+    if not p.missing(route.vjp):
+        parts.append(vjp_along(p, w, v))
+    if len(parts) == 2:
+        parts.append(transpose_along(p, w, v))
+    if p.order >= 2 and not p.missing(route.forward_over_reverse):
+        parts.append(hessian(p))
+    worst = merge(parts)
+    return replace(worst, detail=f"at {name}: {worst.detail}", at=p)
+
+
+def _defined(p, x) -> bool:
+    """Is the input in the domain, and f finite there?"""
+    if not p.inside(x):
+        return False
+    try:
+        return all(np.all(np.isfinite(wide(y))) for y in p.value(x))
+    except Exception:
+        return False
+
+
+def _inputs(p) -> Iterator[tuple[str, list]]:
+    """Named inputs, each different from x and from those before it."""
+    seen = [p.x]
+    for name, change in CHANGES:
+        for where, x in _changed(p, change):
+            if not any(all(map(np.array_equal, x, y)) for y in seen):
+                seen.append(x)
+                yield f"{name}{where}", x
+
+
+def _changed(p, change):
+    """All arguments changed, and each alone."""
+    new = [np.asarray(change(a)).astype(a.dtype) for a in p.x]
+    yield "", new
+    if len(new) > 1:
+        for i in range(min(len(new), _MOST)):
+            yield f" ({p.names[i]})", [b if j == i else a for j, (a, b) in enumerate(zip(p.x, new))]
+
+
+def _first_entry_zero(a):
+    a = a.copy()
+    a.reshape(-1)[:1] = 0
+    return a
+
+
+def _equal(a):
+    return np.full_like(a, a.reshape(-1)[0]) if a.size else a
+
+
+def _symmetric(a):
+    a = wide(a) if _is_square(a) else a
+    return (a + a.swapaxes(-1, -2).conj()) / 2 if _is_square(a) else a
+
+
+def _identity(a):
+    """A multiple of the identity: all eigenvalues equal."""
+    return _diagonal_size(a) * np.eye(a.shape[-1]) if _is_square(a) else a
+
+
+def _repeated(a):
+    """Symmetric, with all eigenvalues equal but one."""
+    if not _is_square(a):
+        return a
+    n = a.shape[-1]
+    return _diagonal_size(a) * (np.eye(n) + np.ones((n, n)) / n)
+
+
+def _diagonal_size(a):
+    diagonal = np.abs(np.diagonal(wide(a), axis1=-2, axis2=-1))
+    return diagonal.mean(-1)[..., None, None]
+
+
+def _is_square(a):
+    return a.ndim >= 2 and a.shape[-1] == a.shape[-2] > 0
+
+
+def _real(a):
+    return a.real if is_complex(a) else a
+
+
+CHANGES = (
+    ("0", np.zeros_like),
+    ("a zero entry", _first_entry_zero),
+    ("the negated input", np.negative),
+    ("equal entries", _equal),
+    ("a symmetric matrix", _symmetric),
+    ("a multiple of the identity", _identity),
+    ("repeated eigenvalues", _repeated),
+    ("real input", _real),
+)
+
+
+def _one(a):
+    return a[(slice(0, 1),) * a.ndim]
+
+
+def _twice(a):
+    """Twice as long along every axis: a block diagonal matrix, or else the same again."""
+    if _is_square(a):
+        return np.kron(np.eye(2, dtype=a.dtype), a) if a.ndim == 2 else a
+    return np.tile(a, (2,) * a.ndim)
+
+
+SIZES = (("n = 1", _one), ("twice the size", _twice))

@@ -1,0 +1,149 @@
+"""What every derivative is, whatever its values: a linear map between the right spaces, and pure."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _function as route
+from .._differences import wide
+from .._point import SAFETY, Point
+from .._verdict import Part, compare, merge
+
+_SCALES = (1e3, -1.0, 1e-3)
+_MOST = 6  # arguments or outputs that are looked at one by one
+
+
+def dtype(p: Point) -> Part:
+    """Shape, type and weak type: of tangents as of values, of cotangents as of inputs."""
+    y = p.eagerly(route.value)
+    under = p.eagerly(lambda f, at: jax.vjp(f, at.x)[0])
+    parts = [_alike(under, y, "value under vjp")]
+    if not p.missing(route.jvp):
+        primal, dy = p.eagerly(route.jvp)
+        parts += [_alike(primal, y, "value under jvp"), _alike(dy, y, "tangent")]
+    if not p.missing(route.vjp):
+        x = p.eagerly(lambda f, at: at.x)
+        parts.append(_alike(p.eagerly(route.vjp)[1], x, "cotangent", p.names))
+    return merge(parts)
+
+
+def _alike(got, want, what, names=None) -> Part:
+    names = names or [f"output {i}" for i in range(len(want))]
+    for a, b, name in zip(got, want, names, strict=True):
+        if _type(a) != _type(b):
+            return Part("", "wrong", detail=f"{what} of {name}: {_type(a)}, expected {_type(b)}")
+    return Part("", "right")
+
+
+def _type(a):
+    shape = ", ".join(map(str, a.shape))
+    return f"{'weak ' if a.weak_type else ''}{a.dtype}[{shape}]"
+
+
+def pure(p: Point) -> Part:
+    """The same answer twice, run anew and compiled once."""
+    parts = []
+    for how in p.first_routes:
+        known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
+        first, second = (flat(p.eagerly(how)) for _ in range(2))
+        again = flat(p.run(how, p.probe))
+        parts += [compare(second, first, known.tolerance), compare(again, *known)]
+    return merge(parts)
+
+
+def jit(p: Point) -> Part:
+    """Compiled against operation by operation."""
+    parts = []
+    for how in p.first_routes:
+        error = p.untraceable(how)
+        if error and not p.untraceable(route.value):
+            raise error
+        known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
+        parts.append(compare(flat(p.eagerly(how)), *known))
+    return merge(parts)
+
+
+def flat(tree) -> list[np.ndarray]:
+    """Values and derivatives as one list on the host."""
+    return [np.asarray(a) for a in jax.tree.leaves(tree)]
+
+
+def zeros(p: Point) -> Part:
+    """The derivative along nothing is nothing."""
+    parts = []
+    if not p.missing(route.jvp):
+        parts.append(_nothing(p.tangent(p.x, _times(0.0, p.probe.v)), p.tangent(p.x, p.probe.v)))
+    if not p.missing(route.vjp):
+        nothing = p.cotangent(p.x, _times(0.0, p.probe.w))
+        parts.append(_nothing(nothing, p.cotangent(p.x, p.probe.w), p.names))
+    return merge(parts)
+
+
+def _nothing(got, scale, labels=None):
+    finite = [np.where(np.isfinite(s), 0.0, np.nan) for s in map(wide, scale)]
+    return compare(got, finite, [np.finfo(np.float64).tiny] * len(got), labels)
+
+
+def linear(p: Point) -> Part:
+    """Tangents and cotangents of multiples and of sums."""
+    parts, (_, v, u, w) = [], p.probe
+    if not p.missing(route.jvp):
+        parts += _linear(p, p.tangent, v, u)
+    if not p.missing(route.vjp):
+        other = [np.flip(a).astype(a.dtype) for a in w]
+        parts += _linear(p, p.cotangent, w, other)
+    return merge(parts)
+
+
+def _linear(p, apply, v, u):
+    """T(αv) = α T(v) and T(v + u) = T(v) + T(u)."""
+    of_v, of_u = (p.rounding(lambda x, v=v: apply(x, v)) for v in (v, u))
+    promised = [SAFETY * p.approx * np.abs(wide(y)).max(initial=0) for y in of_v.value]
+    for scale in _SCALES:
+        multiple = _times(scale, v)
+        want = [scale * wide(y) for y in of_v.value]
+        bars = [abs(scale) * t + a for t, a in zip(of_v.tolerance, promised, strict=True)]
+        yield compare(apply(p.x, multiple), want, bars)
+    both = [(a + b).astype(a.dtype) for a, b in zip(v, u, strict=True)]
+    want = [wide(a) + wide(b) for a, b in zip(of_v.value, of_u.value, strict=True)]
+    yield compare(apply(p.x, both), want, [a + b for a, b in zip(of_v.tolerance, of_u.tolerance)])
+
+
+def _times(scale, leaves):
+    return [(scale * wide(a)).astype(a.dtype) for a in leaves]
+
+
+def alone(p: Point) -> Part:
+    """One argument or one output at a time: all else is a symbolic zero for the rule."""
+    parts = []
+    if not p.missing(route.jvp):
+        parts += [_tangent_alone(p, i) for i in range(min(len(p.x), _MOST))]
+    if not p.missing(route.vjp):
+        parts += [_cotangent_alone(p, i) for i in range(min(len(p.x), _MOST))]
+        if len(p.outputs) > 1:
+            parts += [_output_alone(p, i) for i in range(min(len(p.outputs), _MOST))]
+    return merge(parts)
+
+
+def _tangent_alone(p, i):
+    v = [a if j == i else np.zeros_like(a) for j, a in enumerate(p.probe.v)]
+    known = p.rounding(lambda x: p.tangent(x, v))
+    got = p.eagerly(lambda f, at: jax.jvp(_of_one(f, at.x, i), (at.x[i],), (at.v[i],))[1])
+    return compare(flat(got), *known)
+
+
+def _cotangent_alone(p, i):
+    known = p.rounding(lambda x: [p.cotangent(x, p.probe.w)[i]])
+    got = p.eagerly(lambda f, at: jax.vjp(_of_one(f, at.x, i), at.x[i])[1](at.w))
+    return compare(flat(got), *known, [p.names[i]])
+
+
+def _of_one(f, x, i):
+    return lambda a: f([*x[:i], a, *x[i + 1 :]])
+
+
+def _output_alone(p, i):
+    w = [a if j == i else np.zeros_like(a) for j, a in enumerate(p.probe.w)]
+    known = p.rounding(lambda x: p.cotangent(x, w))
+    got = p.eagerly(lambda f, at: jax.vjp(lambda x: f(x)[i], at.x)[1](at.w[i])[0])
+    return compare(flat(got), *known, p.names)
