@@ -6,7 +6,6 @@ functions do not accept arrays of a mesh with explicit axes, but they need not s
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
 
 import jax
 from jax.core import ShapedArray
@@ -16,7 +15,8 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ._axes import align
-from ._partition import automatic_sharding
+from ._partition import lower_automatic
+from ._primitive import compile_outside_jit, mapped_axes_in_front
 
 evaluate_p = Primitive("evaluate")
 evaluate_p.multiple_results = True
@@ -36,16 +36,6 @@ def _mapped(function, levels):
     for mapped in reversed(levels):
         function = jax.vmap(function, in_axes=tuple(0 if m else None for m in mapped))
     return function
-
-
-@evaluate_p.def_impl
-def _impl(*args, **params):
-    return _compiled(**params)(*args)
-
-
-@lru_cache(maxsize=1024)
-def _compiled(**params):
-    return jax.jit(partial(evaluate_p.bind, **params))
 
 
 @evaluate_p.def_abstract_eval
@@ -73,20 +63,16 @@ def _level_spec(avals, levels, i):
 
 
 def _batch(args, axes, *, function, levels):
-    args = [
-        x if axis is None else jax.numpy.moveaxis(x, axis, 0)
-        for x, axis in zip(args, axes, strict=True)
-    ]
     mapped = tuple(axis is not None for axis in axes)
+    args = mapped_axes_in_front(args, axes)
     results = evaluate_p.bind(*args, function=function, levels=(mapped, *levels))
     return results, [0] * len(results)
 
 
 def _lower(ctx, *args, function, levels):
-    with automatic_sharding(ctx.avals_in) as avals:
-        lower = mlir.lower_fun(_mapped(function, levels), multiple_results=True)
-        return lower(ctx.replace(avals_in=avals), *args)
+    return lower_automatic(ctx, _mapped(function, levels), args, multiple_results=True)
 
 
+compile_outside_jit(evaluate_p)
 batching.primitive_batchers[evaluate_p] = _batch
 mlir.register_lowering(evaluate_p, _lower)

@@ -5,12 +5,12 @@ sharded batch XLA has all devices agree at every step (an all-reduce per iterati
 batch axes independent lets every device run its own loop: no collective remains.
 """
 
-from contextlib import contextmanager
 from functools import lru_cache
 
 import jax
 from jax.core import ShapedArray
 from jax.experimental.custom_partitioning import custom_partitioning
+from jax.interpreters import mlir
 from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec, use_abstract_mesh
 
 
@@ -59,15 +59,15 @@ def names_devices():
     return jax.make_jaxpr(identity)(jax.ShapeDtypeStruct((1,), "float32"))
 
 
-@contextmanager
-def automatic_sharding(avals):
+def lower_automatic(ctx, function, args, *, multiple_results):
     """Lower with shardings propagated by XLA, also where the user's mesh has explicit axes.
 
     With explicit axes the sharding is part of an array's type, which the types of our own operands
     and results carry; inside, many of jax's linear algebra functions do not accept such types.
     """
-    if not any(aval.sharding.mesh.explicit_axes for aval in avals):
-        yield avals
-        return
+    lower = mlir.lower_fun(function, multiple_results)
+    if not any(aval.sharding.mesh.explicit_axes for aval in ctx.avals_in):
+        return lower(ctx, *args)
     with use_abstract_mesh(AbstractMesh((), ())):
-        yield [ShapedArray(aval.shape, aval.dtype) for aval in avals]
+        avals = [ShapedArray(aval.shape, aval.dtype) for aval in ctx.avals_in]
+        return lower(ctx.replace(avals_in=avals), *args)

@@ -24,7 +24,7 @@ Derived from: Mathias 1996; Higham, Functions of Matrices (2008), section 3.2, w
 L_f(A)* = L_f(A*) is the transpose rule at k = 1.
 """
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import Protocol
 
 import jax
@@ -36,7 +36,8 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ._axes import align
-from ._partition import automatic_sharding, names_devices, partition_batch
+from ._partition import lower_automatic, names_devices, partition_batch
+from ._primitive import compile_outside_jit, mapped_axes_in_front
 
 Slots = tuple[int, ...]
 
@@ -90,16 +91,6 @@ def _evaluate(*args, potential, slots, dual, levels):
     for _, mapped in reversed(levels):
         at = jax.vmap(at, in_axes=tuple(0 if m else None for m in mapped) + (0,) * len(slots))
     return at(*args)
-
-
-@derivative_p.def_impl
-def _impl(*args, **params):
-    return _compiled(**params)(*args)
-
-
-@lru_cache(maxsize=1024)
-def _compiled(**params):
-    return jax.jit(partial(derivative_p.bind, **params))
 
 
 def _lead(argument, levels):
@@ -179,10 +170,7 @@ def _transpose(cotangent, *args, potential, slots, dual, levels, devices):
 
 def _batch(args, axes, *, potential, slots, dual, levels, devices):
     (size,) = {x.shape[axis] for x, axis in zip(args, axes, strict=True) if axis is not None}
-    args = [
-        x if axis is None else jnp.moveaxis(x, axis, 0) for x, axis in zip(args, axes, strict=False)
-    ]
-    point, directions = _split(args, slots)
+    point, directions = _split(mapped_axes_in_front(args, axes), slots)
     mapped = tuple(axis is not None for axis in axes)
     mapped, along = _split(mapped, slots)
     directions = [_front(d, m, size) for d, m in zip(directions, along, strict=True)]
@@ -211,15 +199,14 @@ def _lower(ctx, *args, potential, slots, dual, levels, devices):
         axes += [vmaps + (batch if slot == 0 else []) for slot in slots]
         ranks = [aval.ndim for aval in (*ctx.avals_in, *ctx.avals_out)]
         evaluate = partition_batch(evaluate, ranks, axes, vmaps + batch)
-    with automatic_sharding(ctx.avals_in) as avals:
-        ctx = ctx.replace(avals_in=avals)
-        return mlir.lower_fun(evaluate, multiple_results=False)(ctx, *args)
+    return lower_automatic(ctx, evaluate, args, multiple_results=False)
 
 
 def _matrix_rank(aval, levels):
     return aval.ndim - len(_lead(0, levels))
 
 
+compile_outside_jit(derivative_p)
 ad.primitive_jvps[derivative_p] = _jvp
 ad.primitive_transposes[derivative_p] = _transpose
 batching.primitive_batchers[derivative_p] = _batch
