@@ -39,6 +39,7 @@ from jax import lax
 from .._core._check import same_dtype, square
 from .._core._matmul import add_diagonal, matmul, row_minus_column
 from .._core._matrix_function import matrix_function
+from .._core._power_of_two import times_power_of_two
 from .._core._shapes import Square
 from ._funm import funm
 
@@ -152,20 +153,19 @@ def _(primals, tangents):
 def _scale_and_square(A, polynomial, theta):
     if A.size == 0:
         return A
-    size = jnp.abs(lax.stop_gradient(A))
-    norm = size.sum(-2, keepdims=True).max(-1, keepdims=True)
+    norm = jnp.abs(lax.stop_gradient(A)).sum(-2, keepdims=True).max(-1, keepdims=True)
     p = _finite(jnp.ceil(jnp.log2(norm)))  # ‖A / 2^p‖ <= 1: its square cannot overflow
-    A_p = A * jnp.exp2(-p).astype(A.dtype)
+    A_p = times_power_of_two(A, -p)
     A_p2 = matmul(A_p, A_p)
-    s = _squarings(size, norm, p, lax.stop_gradient((A_p, A_p2)), theta[norm.dtype.name])
-    up = jnp.exp2(p - s).astype(A.dtype)
-    P = polynomial(A * jnp.exp2(-s).astype(A.dtype), up * A_p2 * up)
+    s = _squarings(norm, p, lax.stop_gradient((A_p, A_p2)), theta[norm.dtype.name])
+    X2 = times_power_of_two(times_power_of_two(A_p2, p - s), p - s)
+    P = polynomial(times_power_of_two(A, -s), X2)
 
     triangular = _is_triangular(A) & jnp.isfinite(norm)
 
     def refine(k, P):  # P approximates exp(A / 2^(s - k))
         def refined(P):
-            X = lax.stop_gradient(A) * jnp.exp2(k - s).astype(A.dtype)
+            X = times_power_of_two(lax.stop_gradient(A), k - s)
             return _replace(P, jnp.where(triangular, _triangular_band(X, P), P))
 
         return lax.cond(jnp.any(triangular), refined, lambda P: P, P)
@@ -179,16 +179,16 @@ def _scale_and_square(A, polynomial, theta):
     return lax.while_loop(lambda state: state[0] < s.max(), square_once, (zero, refine(zero, P)))[1]
 
 
-def _squarings(size, norm, p, powers, theta):
+def _squarings(norm, p, powers, theta):
     """The least s with ‖(A / 2^s)^j‖^{1/j} <= θ for j >= 13, from bounds on those powers of A."""
     A_p, A_p2 = powers
-    relative = size / jnp.where(norm > 0, norm, 1.0)
-    row = relative.sum(-2, keepdims=True)
+    size = jnp.abs(A_p)
+    row = size.sum(-2, keepdims=True)
     for _ in range(7):
-        row = matmul(row, relative)
+        row = matmul(row, size)
     log_norm = jnp.log2(norm)
     # ‖A^j‖^{1/j} is about ‖|A|⁸‖^{1/8} at most; A¹⁵ = (A²)⁷ A gives a bound that sees signs.
-    rate = log_norm + jnp.log2(row.max(-1, keepdims=True)) / 8
+    rate = jnp.log2(row.max(-1, keepdims=True)) / 8 + p
     log_square = jnp.log2(jnp.abs(A_p2).sum(-2, keepdims=True).max(-1, keepdims=True)) + 2 * p
     signed = (7 * log_square + log_norm) / 15
     if size.shape[-1] >= _LARGE:

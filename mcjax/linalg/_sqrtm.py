@@ -21,9 +21,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from .._core._check import square
-from .._core._evaluate import evaluate
 from .._core._matmul import add_diagonal, matmul
 from .._core._matrix_function import matrix_function
+from .._core._power_of_two import power_of_two
 from .._core._shapes import Square
 from ._funm import funm
 
@@ -52,19 +52,19 @@ def sqrtm(A: Square, *, hermitian: bool = False) -> Square:
     eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
     """
     A = square(A, "sqrtm")
-    (root,) = evaluate(_power_of_two, lax.stop_gradient(A))
+    root = _root_of_size(lax.stop_gradient(A))
     scaled = A / root / root
     if hermitian:
         return root * funm(scaled, _clipped_root(A.shape[-1], A.dtype.name), hermitian=True)
     return root * matrix_function(_denman_beavers, scaled)
 
 
-def _power_of_two(A):
-    """2^k, whose square is close to the size of A: dividing by it is exact (`exp2` is not)."""
+def _root_of_size(A):
+    """A power of two, by which dividing is exact, whose square is close to the size of A."""
     size = jnp.abs(A).max((-2, -1), keepdims=True, initial=0.0)
     exponent = jnp.round(jnp.log2(size) / 2)
-    exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0).astype("int32")
-    return (jnp.ldexp(jnp.ones_like(size), exponent).astype(A.dtype),)
+    exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0)
+    return power_of_two(exponent, size.dtype).astype(A.dtype)
 
 
 @cache

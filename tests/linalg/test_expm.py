@@ -143,13 +143,28 @@ def test_neighbours_in_a_batch_do_not_disturb_each_other():
         assert_close(value, truth, tolerance)
 
 
-@pytest.mark.parametrize("size", [1.0, 1e50, 1e100, 1e200])
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e50, 1e100, 1e200, 8e307])
 def test_nilpotent(size):
-    """N² = 0, so exp(N) = I + N, at any size of N, but for the rounding of 2^s and N / 2^s."""
+    """N² = 0, so exp(N) = I + N, at any size of N, but for the rounding of the polynomial."""
     N = np.zeros((4, 4))
     N[:2, 2:] = size
     np.testing.assert_allclose(compiled(N), np.eye(4) + N, rtol=4e-16, atol=0)
     np.testing.assert_allclose(compiled(N.T), np.eye(4) + N.T, rtol=4e-16, atol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_at_the_ends_of_the_range(dtype):
+    """Where 2^s, 2^-s or the reciprocal of the norm is no number, or none that a CPU sees."""
+    for size in np.finfo(dtype).max / np.array([4, 8, 16], dtype):
+        A = size * GENERAL["spd"].astype(dtype) / 2
+        assert np.isfinite(np.linalg.norm(A, 1))
+        np.testing.assert_array_equal(compiled(-A), np.zeros((4, 4)))
+        np.testing.assert_array_equal(jax.jvp(expm, (-A,), (A,))[1], np.zeros((4, 4)))
+        np.testing.assert_array_equal(expm_hermitian(-A), np.zeros((4, 4)))
+    for size in np.finfo(dtype).tiny * np.array([1, 2, 16], dtype):
+        A = size * GENERAL["spd"].astype(dtype)
+        for B in (A, A / 1024):
+            np.testing.assert_allclose(compiled(B), np.eye(4) + B, rtol=0, atol=np.abs(B).max())
 
 
 @pytest.mark.parametrize("size", [2.0**4, 2.0**10])
