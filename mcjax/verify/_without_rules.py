@@ -17,7 +17,7 @@ _BODY = ("call_jaxpr", "call", "fun_jaxpr")  # where a decorated call keeps its 
 
 @dataclass(frozen=True)
 class WithoutRules:
-    """f from a list of arrays to another, with every custom_jvp, custom_vjp and custom_vmap rule in it left out."""
+    """f of a list of arrays, with every custom_jvp, custom_vjp and custom_vmap rule left out."""
 
     f: Callable
 

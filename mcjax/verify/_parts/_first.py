@@ -75,7 +75,7 @@ def _by(q: Point, p: Point, y) -> Known | None:
     except Exception:
         return None
     lost = [SAFETY * p.n * error * group_max(np.abs(a)) for a in known.value]
-    return Known(known.value, [t + l for t, l in zip(known.tolerance, lost, strict=True)])
+    return Known(known.value, [a + b for a, b in zip(known.tolerance, lost, strict=True)])
 
 
 def vjp(p: Point) -> Part:

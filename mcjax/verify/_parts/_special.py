@@ -71,7 +71,7 @@ def _changed(p, change):
     yield "", new
     if len(new) > 1:
         for i in range(min(len(new), _MOST)):
-            yield f" ({p.names[i]})", [b if j == i else a for j, (a, b) in enumerate(zip(p.x, new))]
+            yield f" ({p.names[i]})", [*p.x[:i], new[i], *p.x[i + 1 :]]
 
 
 def _first_entry_zero(a):

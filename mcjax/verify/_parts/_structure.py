@@ -1,7 +1,6 @@
 """What every derivative is, whatever its values: a linear map between the right spaces, and pure."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .. import _function as route
@@ -106,7 +105,7 @@ def _linear(p, apply, v, u):
         yield compare(apply(p.x, multiple), want, bars)
     both = [(a + b).astype(a.dtype) for a, b in zip(v, u, strict=True)]
     want = [wide(a) + wide(b) for a, b in zip(of_v.value, of_u.value, strict=True)]
-    yield compare(apply(p.x, both), want, [a + b for a, b in zip(of_v.tolerance, of_u.tolerance)])
+    yield compare(apply(p.x, both), want, [a + b for a, b in zip(of_v.tolerance, of_u.tolerance, strict=True)])
 
 
 def _times(scale, leaves):

@@ -60,7 +60,7 @@ def _flat_axes(p, axes):
 
 def _probes(p, axes) -> list[Probe]:
     """The batch as a list: what is not batched stays the same."""
-    x, v, u, w = p.probe
+    _, v, u, w = p.probe
     directions, cotangents = (v, u, _times(-1, v)), (w, _times(-1, w), _times(2, w))
     return [
         Probe(
