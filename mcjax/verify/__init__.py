@@ -4,8 +4,19 @@
 every function of mcjax, or over a function and an input of yours.
 """
 
+from . import differences
 from ._check import check
-from ._differences import Estimate, Sweep, difference, step_sweep
 from ._verdict import Part, Report
+from .differences import Estimate, Sweep, step_sweep
+from .differences import jvp as difference
 
-__all__ = ["Estimate", "Part", "Report", "Sweep", "check", "difference", "step_sweep"]
+__all__ = [
+    "Estimate",
+    "Part",
+    "Report",
+    "Sweep",
+    "check",
+    "difference",
+    "differences",
+    "step_sweep",
+]

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import _function as route
-from ._differences import wide
 from ._point import SAFETY, Point, host
 from ._verdict import Part, compare, group_max, merge
+from .differences._line import wide
 
 _BATCH = (1.0, 0.5, 1.5)  # the batch under vmap: multiples of the input
 _SINGLE = float(np.finfo(np.float32).eps)

@@ -20,9 +20,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._differences import difference, moved, wide
 from ._function import Function
 from ._verdict import RESOLVED, group_max
+from .differences import jvp as difference
+from .differences._line import moved, wide
 
 SAFETY = 10
 _DOUBLE = float(np.finfo(np.float64).eps)
