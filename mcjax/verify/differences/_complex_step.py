@@ -68,7 +68,8 @@ def _entry(s, by_difference, its_bar, probes, step):
     if xp.iscomplexobj(s.at) or not all(map(xp.iscomplexobj, probes)):
         return _refuse(s.at.real, xp.zeros(s.at.shape, bool))
     with np.errstate(all="ignore"), jax.numpy_dtype_promotion("standard"):
-        first, *others = [wide(y, xp).imag / step for y in probes]
+        steps = [step * a for a, _ in _PROBES]
+        first, *others = [wide(y, xp).imag / h for y, h in zip(probes, steps, strict=True)]
         spread = xp.stack([xp.abs(y - first) for y in others]).max(0)
         error = 4 * (spread + s.eps * xp.abs(first))
         scale = xp.maximum(xp.abs(first), xp.abs(s.at) / s.size)

@@ -141,7 +141,7 @@ def _blocks(columns, x):
     def block(a):
         a = a.__array_namespace__().moveaxis(a, 0, -1)
         parts = zip(_split(a, x, -1), leaves, strict=True)
-        return tree.unflatten([p.reshape(*a.shape[:-1], *np.shape(leaf)) for p, leaf in parts])
+        return tree.unflatten([p.reshape((*a.shape[:-1], *np.shape(leaf))) for p, leaf in parts])
 
     return jax.tree.map(block, columns)
 
@@ -150,4 +150,4 @@ def _square(matrix, x):
     """An (n, n) matrix as a tree of trees of (*input, *input) arrays."""
     leaves, tree = jax.tree.flatten(x)
     rows = zip(_split(matrix, x, 0), leaves, strict=True)
-    return tree.unflatten([_blocks(part.T.reshape(-1, *np.shape(leaf)), x) for part, leaf in rows])
+    return tree.unflatten([_blocks(part.T.reshape((-1, *np.shape(leaf))), x) for part, leaf in rows])

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_CLIMB, _TRIES = 2.0**10, 6
+_CLIMBS = 2.0 ** np.arange(0, 60, 10)
 _DOUBLE = float(np.finfo(np.float64).eps)
 
 
@@ -40,7 +40,7 @@ def sample(f: Callable, x, v, inside: Callable) -> tuple[list[Samples], Any]:
     line = Line(f, x, v, inside)
     ins, xp = units(jax.tree.leaves(x)), line.xp
     with np.errstate(all="ignore"):
-        one = natural_step(jax.tree.map(np.zeros_like, v), v, xp)
+        one = natural_step(jax.tree.map(xp.zeros_like, v), v, xp)
         size = _climb(line, natural_step(x, v, xp), one)
         h = size * xp.asarray(_halvings(max(ins + line.units)), dtype=xp.result_type(float))
         sides = zip(line.at, line(h), line(-h), line.units, strict=True)
@@ -137,12 +137,12 @@ def _halvings(eps):
 def _climb(line, size, one):
     """The size of x, or more where x is so small that f does not move at that scale; 1 at most."""
     xp = line.xp
-    top = xp.maximum(size, xp.minimum(one, size * _CLIMB ** (_TRIES - 1)))
+    top = xp.maximum(size, xp.minimum(one, size * _CLIMBS[-1]))
     if xp is np and size == top:
         return size
-    tries = xp.minimum(size * _CLIMB ** xp.arange(_TRIES), top)
+    tries = xp.minimum(size * xp.asarray(_CLIMBS, dtype=xp.result_type(float)), top)
     seen = [_visible(y, z) for y, z in zip(line(tries / 4), line.at, strict=True) if z.size]
-    moves = xp.stack(seen).any(0) if seen else xp.ones(_TRIES, bool)
+    moves = xp.stack(seen).any(0) if seen else xp.ones(len(_CLIMBS), bool)
     return xp.where(moves.any(), tries[moves.argmax()], top)
 
 

@@ -24,14 +24,15 @@ def noise_of_samples(sides, slope, bend, s, floor):
     xp = slope.__array_namespace__()
     h = s.h.reshape(-1, *[1] * (slope.ndim - 1))
     odd = _known(xp.abs(slope[1:] - slope[:-1]) * h[1:])
-    moves = [xp.abs(y - xp.concatenate([y[1:], y[-1:]])) for y in sides]
+    moves = _largest([xp.abs(y[1:] - y[:-1]) for y in sides])
     of_output = _largest([xp.abs(y) for y in sides])
-    of_input = _largest(moves) / (h / 2) * s.size
+    of_input = xp.concatenate([moves, moves[-1:]]) / (h / 2) * s.size
     rounding = s.eps * xp.maximum(of_output, of_input)
     apart = _largest([xp.abs(y - s.at[None]) for y in sides])
     stairs = _stairs(odd, _known(xp.abs(bend)), _known(apart), _known(rounding))
     noise = xp.maximum(xp.maximum(odd[-_SMALLEST:].max(0), stairs), floor)
-    noise = xp.where(_alone(noise, apart, of_output, s.eps), xp.inf, noise)
+    nothing = _alone(noise, apart, of_output, s.eps) | _singular(odd, s.eps * of_output[-1])
+    noise = xp.where(nothing, xp.inf, noise)
     return xp.maximum(rounding, noise[None])
 
 
@@ -43,6 +44,16 @@ def _alone(noise, apart, size, eps):
     return (noise > _known(apart).max(initial=0.0) / 4) & (
         noise > 1024 * eps * _known(size).max(initial=0.0)
     )
+
+
+def _singular(odd, rounding):
+    """Is what looks like noise a power of h between 1/5 and 9/5, as of a root or h log h at 0?"""
+    if len(odd) < 3 * _SMALLEST:
+        return False
+    last, before = odd[-_SMALLEST:].max(0), odd[-3 * _SMALLEST : -2 * _SMALLEST].max(0)
+    halvings = 2 * _SMALLEST
+    falls = (before > 2 ** (halvings / 5) * last) & (before < 2 ** (9 * halvings / 5) * last)
+    return falls & (last > 1024 * rounding)
 
 
 def _stairs(odd, bend, apart, rounding):

@@ -82,7 +82,7 @@ def central(s: Samples, order: int, floor) -> Column:
         smooth = _falls(bend, noise, 0.4) & _converges(slope, noise / h)
         return Column(slope, noise / h, smooth, 4.0)
     curvature = bend / h**2
-    smooth = _first_passes(_falls(jump, noise[1:], 0.18)) & _converges(curvature, noise / h**2)
+    smooth = _first_as_next(_falls(jump, noise[1:], 0.18)) & _converges(curvature, noise / h**2)
     return Column(curvature, 4 * noise / h**2, smooth, 4.0)
 
 
@@ -151,22 +151,26 @@ def _running_least(rows):
 
 
 def _falls(change, noise, factor):
-    """At each pair of steps h, h/2: does this fall by the factor, as far as noise lets one see?"""
+    """At each pair of steps h, h/2, and all finer ones, does this fall by the factor when h is halved?
+
+    As far as noise lets one see; and where it happens to be small at h, since 2h.
+    """
     xp = change.__array_namespace__()
     change = xp.abs(change)
-    falls = (change[1:] <= factor * change[:-1]) | (change[1:] <= 16 * noise[1:])
-    return falls & xp.isfinite(change[1:])
+    coarser = xp.concatenate([change[:1], change[:-2]])
+    falls = change[1:] <= xp.maximum(factor * change[:-1], factor**2 * coarser)
+    falls = (falls | (change[1:] <= 16 * noise[1:])) & xp.isfinite(change[1:])
+    return xp.flip(xp.cumsum(xp.flip(~falls, 0), axis=0), 0) == 0
 
 
 def _converges(values, noise):
     """At each pair of steps: does the change of the value itself fall when h is halved?"""
-    return _first_passes(_falls(_step(values), noise[1:], 0.75))
+    return _first_as_next(_falls(_step(values), noise[1:], 0.55))
 
 
-def _first_passes(test):
-    """A test of pairs of rows of a column that is itself of pairs: the first has nothing to show."""
-    xp = test.__array_namespace__()
-    return xp.concatenate([xp.ones_like(test[:1]), test])
+def _first_as_next(test):
+    """A test of pairs in a column that is itself of pairs: the first pair has nothing to show."""
+    return test.__array_namespace__().concatenate([test[:1], test])
 
 
 def _step(rows):

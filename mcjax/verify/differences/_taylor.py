@@ -1,7 +1,7 @@
 """The Taylor test: what a derivative leaves of f falls as the next power of the step.
 
 |f(x + hv) - f(x) - h Dv| falls as h² if D is the derivative of f, and with h² H[v, v]/2 taken off as h³ if
-H is the second. It sees a wrong derivative as a slope of 1 or 2, and needs no derivative but the one under test.
+H is the second. It sees a wrong derivative as a slope of 1 or 2, and needs none but the one under test.
 """
 
 from collections.abc import Callable
