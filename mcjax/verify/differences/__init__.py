@@ -7,6 +7,7 @@ pytrees on the host, and run inside jit and vmap. Nothing here uses a derivative
 for `taylor_test`, which tests them.
 """
 
+from ._arguments import METHODS
 from ._derivative import derivative, jvp
 from ._estimate import Estimate, Status
 from ._jacobian import hessian, jacobian
@@ -16,6 +17,7 @@ from ._sweep import Sweep, step_sweep
 from ._taylor import TaylorTest, taylor_test
 
 __all__ = [
+    "METHODS",
     "Estimate",
     "Status",
     "Stencil",

@@ -150,4 +150,6 @@ def _square(matrix, x):
     """An (n, n) matrix as a tree of trees of (*input, *input) arrays."""
     leaves, tree = jax.tree.flatten(x)
     rows = zip(_split(matrix, x, 0), leaves, strict=True)
-    return tree.unflatten([_blocks(part.T.reshape((-1, *np.shape(leaf))), x) for part, leaf in rows])
+    return tree.unflatten(
+        [_blocks(part.T.reshape((-1, *np.shape(leaf))), x) for part, leaf in rows]
+    )

@@ -9,7 +9,8 @@ Stairs are what a function shows that was rounded to a grid much coarser than it
 computed in single precision inside, or (1 - cos x)/x² near 0. Between two stairs it is perfectly smooth,
 with another derivative. Going down in h, it is recognised by an abrupt fall of h |D(h) - D(2h)|, from the
 height of a stair to far below, where a smooth function falls by 8. A kink or a jump near x shows
-the same fall; but a kink bends φ in proportion to h above it, while stairs leave it straight.
+the same fall; but a kink bends φ in proportion to h above it, while stairs leave it straight, or as bent
+as a smooth function is, in proportion to h².
 
 Source: Moré and Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) 1292.
 """
@@ -19,7 +20,7 @@ _ABRUPT = 512
 _ALIKE = 64
 
 
-def noise_of_samples(sides, slope, bend, s, floor):
+def noise_of_samples(sides, slope, bend, s, order, floor):
     """η at every step, from the values on one or both sides, their slope and second difference."""
     xp = slope.__array_namespace__()
     h = s.h.reshape(-1, *[1] * (slope.ndim - 1))
@@ -31,7 +32,7 @@ def noise_of_samples(sides, slope, bend, s, floor):
     apart = _largest([xp.abs(y - s.at[None]) for y in sides])
     stairs = _stairs(odd, _known(xp.abs(bend)), _known(apart), _known(rounding))
     noise = xp.maximum(xp.maximum(odd[-_SMALLEST:].max(0), stairs), floor)
-    nothing = _alone(noise, apart, of_output, s.eps) | _singular(odd, s.eps * of_output[-1])
+    nothing = _alone(noise, apart, of_output, s.eps) | _singular(odd, order, s.eps * of_output[-1])
     noise = xp.where(nothing, xp.inf, noise)
     return xp.maximum(rounding, noise[None])
 
@@ -46,13 +47,17 @@ def _alone(noise, apart, size, eps):
     )
 
 
-def _singular(odd, rounding):
-    """Is what looks like noise a power of h between 1/5 and 9/5, as of a root or h log h at 0?"""
+def _singular(odd, order, rounding):
+    """Is what looks like noise a power of h, as of a root or h log h at 0?
+
+    Above 1/5, and below 1.8 or 2.4, for what has no first or second derivative.
+    """
     if len(odd) < 3 * _SMALLEST:
         return False
     last, before = odd[-_SMALLEST:].max(0), odd[-3 * _SMALLEST : -2 * _SMALLEST].max(0)
     halvings = 2 * _SMALLEST
-    falls = (before > 2 ** (halvings / 5) * last) & (before < 2 ** (9 * halvings / 5) * last)
+    highest = 1.8 if order == 1 else 2.4
+    falls = (before > 2 ** (0.2 * halvings) * last) & (before < 2 ** (highest * halvings) * last)
     return falls & (last > 1024 * rounding)
 
 
@@ -65,7 +70,8 @@ def _stairs(odd, bend, apart, rounding):
     flat = (apart[:-1] > 0) & (_total_below(apart) == 0)
     height = xp.maximum(odd, xp.where(flat, apart[:-1], 0.0))
     height = xp.where(above < _ALIKE * height, xp.maximum(height, above), height)
-    straight = _most(bend, [-5])[: len(height)] <= 16 * height
+    far, nearer = _most(bend, [-5])[: len(height)], _most(bend, [-4])[: len(height)]
+    straight = (far <= 16 * height) | (nearer <= 0.35 * far)
     straight = straight & (xp.arange(len(height)) >= 5).reshape(-1, *[1] * (odd.ndim - 1))
     return xp.where((abrupt | flat) & straight, height, 0.0).max(0)
 

@@ -1,11 +1,11 @@
 """The weights of difference formulas on any points, as exact rational numbers.
 
-The derivative at 0 of the polynomial that interpolates f at the points p is Σ w_i f(p_i). Fornberg's recursion
-adds the points one at a time: the Lagrange polynomials L_{i,n} of n + 1 points obey
+The derivative at 0 of the polynomial that interpolates f at the points p is Σ w_i f(p_i). Fornberg's
+recursion adds the points one at a time: the Lagrange polynomials L_{i,n} of n + 1 points obey
 
     L_{i,n}(x) = (x - p_n) / (p_i - p_n) L_{i,n-1}(x),   L_{n,n}(x) = c (x - p_{n-1}) L_{n-1,n-1}(x),
 
-and so do their derivatives at x₀, by Leibniz.
+and so do their derivatives at 0, by Leibniz.
 
 Source: Fornberg, Generation of finite difference formulas, Math. Comp. 51 (1988) 699.
 """

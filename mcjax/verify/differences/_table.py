@@ -30,6 +30,7 @@ from ._line import Samples
 from ._noise import noise_of_samples
 
 _COLUMNS = 7
+_SAFETY = 1.5  # on the noise
 _SLACK = 4  # how far a cell may lie outside the bars of finer steps, in bars
 
 
@@ -76,7 +77,7 @@ def central(s: Samples, order: int, floor) -> Column:
     """
     h = _like(s.h, s.plus)
     slope, bend = (s.plus - s.minus) / (2 * h), s.plus - 2 * s.at[None] + s.minus
-    noise = noise_of_samples([s.plus, s.minus], slope, bend, s, floor)
+    noise = noise_of_samples([s.plus, s.minus], slope, bend, s, order, floor)
     jump = h[1:] * _step(slope)
     if order == 1:
         smooth = _falls(bend, noise, 0.4) & _converges(slope, noise / h)
@@ -91,7 +92,7 @@ def one_sided(s: Samples, order: int, floor, sign: int) -> Column:
     here, h = s.plus if sign == 1 else s.minus, _like(s.h, s.plus)
     slope = sign * (here - s.at[None]) / h
     bend = here[:-1] - 2 * here[1:] + s.at[None]
-    noise = noise_of_samples([here], slope, bend, s, floor)
+    noise = noise_of_samples([here], slope, bend, s, order, floor)
     if order == 1:
         return Column(slope, 2 * noise / h, _converges(slope, noise / h), 2.0)
     curvature, noise = bend / h[1:] ** 2, noise[1:] / h[1:] ** 2
@@ -103,7 +104,7 @@ def richardson(column: Column, columns: int):
 
     Of a column c(h) = limit + O(h^(jp)), (2^(jp) c(h/2) - c(h)) / (2^(jp) - 1) is the next one.
     """
-    values, noise, smooth = column.values, column.noise, column.smooth
+    values, noise, smooth = column.values, _SAFETY * column.noise, column.smooth
     xp = values.__array_namespace__()
     error = _step(values) + noise[1:]
     allowed = smooth & _finite(values[1:])
