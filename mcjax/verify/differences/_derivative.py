@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
+
 from ._arguments import direction, floors, inside, known_method, number
 from ._complex_step import complex_step
 from ._estimate import Estimate
-from ._line import sample
+from ._line import namespace, sample
 from ._table import extrapolate
 
 _COLUMNS = {"richardson": 7, "central": 1, "complex step": 7}
+# One operation for vmap, which would else compile hundreds; and one trace for all outputs of a shape.
+_compiled = jax.jit(extrapolate, static_argnums=(1, 3))
 
 
 def derivative(
@@ -55,7 +60,7 @@ def along(f, x, v, order, method, domain, noise) -> Estimate:
     samples, tree = sample(f, x, v, inside(domain, x))
     known = floors(noise, tree)
     entries = [
-        extrapolate(s, order, floor, _COLUMNS[method])
+        (_compiled if namespace(s.at) is jnp else extrapolate)(s, order, floor, _COLUMNS[method])
         for s, floor in zip(samples, known, strict=True)
     ]
     estimate = Estimate(*(tree.unflatten(list(part)) for part in _columns(entries)))

@@ -6,16 +6,23 @@ it is traced once and mapped over the t.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 _CLIMBS = 2.0 ** np.arange(0, 60, 10)
 _DOUBLE = float(np.finfo(np.float64).eps)
 
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["at", "plus", "minus", "h", "size"],
+    meta_fields=["eps"],
+)
 @dataclass(frozen=True)
 class Samples:
     """One output of f along a line: φ(0) and, with a leading axis for the steps h, φ(h) and φ(-h).
@@ -86,7 +93,7 @@ class Line:
 
 def namespace(*trees):
     """jax.numpy inside a trace, numpy on the host."""
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
     return jnp if traced else np
 
 

@@ -38,7 +38,7 @@ def test_jit_gives_the_digits_of_the_host():
 
 def test_vmap():
     x = jnp.linspace(0.1, 3, 5)
-    found = jax.vmap(lambda x: differences.derivative(f, x))(x)
+    found = jax.jit(jax.vmap(lambda x: differences.derivative(f, x)))(x)
     assert np.all(np.abs(found.value - f(x) - jnp.cos(x) * jnp.exp(x)) <= found.error)
     assert np.all(found.error < 1e-9 * np.abs(found.value).max())
 
