@@ -4,11 +4,13 @@
 every function of mcjax, or over a function and an input of yours.
 """
 
+from . import differences
 from ._assert import assert_derivative
 from ._check import check
-from ._differences import Estimate, Sweep, difference, step_sweep
 from ._report import Report
 from ._verdict import Part
+from .differences import Estimate, Sweep, step_sweep
+from .differences import jvp as difference
 
 __all__ = [
     "Estimate",
@@ -18,5 +20,6 @@ __all__ = [
     "assert_derivative",
     "check",
     "difference",
+    "differences",
     "step_sweep",
 ]

@@ -23,10 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import _function as route
-from ._differences import difference, moved, wide
 from ._function import Function, Probe, is_complex
 from ._verdict import RESOLVED, group_max
 from ._without_rules import WithoutRules, has_rules, uses
+from .differences import jvp as difference
+from .differences._line import moved, wide
 
 SAFETY = 10
 _DOUBLE = float(np.finfo(np.float64).eps)
@@ -271,13 +272,14 @@ class Point:
         """What an approximate f is allowed on top."""
         if not self.approx:
             return tolerances
-        sizes = [np.abs(wide(y)).max(initial=0, where=np.isfinite(y)) for y in values]
+        sizes = _largest(values)
         return [t + SAFETY * self.approx * s for t, s in zip(tolerances, sizes, strict=True)]
 
     def _neighbours(self, eps, moves):
         random = np.random.default_rng(self.seed + 2)
         for _ in range(moves):
-            yield moved(self.x, [_signs(a, random) * matrix_size(a) for a in self.x], eps)
+            there = moved(self.x, [_signs(a, random) * matrix_size(a) for a in self.x], eps)
+            yield there if self.inside(there) else self.x
 
     def difference(self, y: Callable, v) -> Known:
         """The derivative of y at x along v, by differences in double precision.
@@ -288,10 +290,12 @@ class Point:
         """
         p = self._where_it_runs(y)
         y, v = partial(y, p), list(map(wide, v))
-        estimate = difference(y, p.x, v)
-        (there,) = p._neighbours(self.eps, 1)
-        moves = p._bars(estimate.value, [difference(y, there, v).value], self.eps)
         value, lost = p.rounding(y, self.eps)
+        noise = [self.approx * s for s in _largest(value)]
+        along = partial(difference, y, v=v, domain=p.inside if p.domain else None, noise=noise)
+        (there,) = p._neighbours(self.eps, 1)
+        estimate = along(p.x)
+        moves = p._bars(estimate.value, [along(there).value], self.eps)
         tolerances = []
         for error, move, size, loss in zip(estimate.error, moves, value, lost, strict=True):
             blind = (loss > RESOLVED * group_max(np.abs(size))) & (size != 0)
@@ -305,6 +309,11 @@ class Point:
         except Exception:
             return self
         return self.wide
+
+
+def _largest(values):
+    """The largest finite entry of each array."""
+    return [np.abs(wide(y)).max(initial=0, where=np.isfinite(y)) for y in values]
 
 
 def _has_rules(p):

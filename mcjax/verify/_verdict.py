@@ -6,6 +6,8 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 
+from .differences._line import wide
+
 Verdict = Literal["right", "wrong", "undecided"]
 
 RESOLVED = 1e-3  # a comparison that cannot see this relative error decides nothing
@@ -87,12 +89,6 @@ def _compare(got, want, tolerance, label) -> Part:
 def _info(a):
     """The limits of a floating type."""
     return jnp.finfo(a.dtype)
-
-
-def wide(x) -> np.ndarray:
-    """A host array in double precision, real or complex."""
-    x = np.asarray(x)
-    return x.astype(np.complex128 if jnp.issubdtype(x.dtype, jnp.complexfloating) else np.float64)
 
 
 def group_max(x):

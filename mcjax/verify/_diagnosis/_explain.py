@@ -11,9 +11,9 @@ from itertools import combinations
 
 import numpy as np
 
-from .._differences import wide
 from .._parts._judge import alone
 from .._without_rules import WithoutRules, tangents_by_term
+from ..differences._line import wide
 from ._changes import changes, projections
 from ._factors import elementwise
 from ._fault import Fault

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._differences import wide
+from ..differences._line import wide
 from ._fault import Fault
 
 _ENTRIES = 32  # that are looked at one by one

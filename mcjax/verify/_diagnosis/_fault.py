@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _function as route
-from .._differences import wide
 from .._parts._first import tangent
 from .._parts._judge import pair
 from .._point import Point
+from ..differences._line import wide
 
 _COTANGENTS = 3
 

@@ -7,7 +7,7 @@ entry is found in forty.
 
 import numpy as np
 
-from .._differences import moved, natural_step, wide
+from ..differences._line import moved, natural_step, wide
 from ._fault import Fault
 
 _STEP = 2.0**-17  # of the size of x: a central difference with it keeps about ten digits

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 from .. import _function as route
-from .._differences import wide
 from .._point import SAFETY, Known, Point
 from .._verdict import Part, compare, group_max, merge
+from ..differences._line import wide
 from ._judge import each_alone, judge, pair, pairing_rounding, relative_error, sharpen, sketch
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._differences import wide
 from .._point import SAFETY, Known, Point
 from .._verdict import Part, compare, group_max
+from ..differences._line import wide
 
 _LARGE = 10_000  # entries
 _POOR = 1e-6  # in double precision an error above this is not rounding, whatever jitters

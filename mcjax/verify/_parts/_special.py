@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from .. import _function as route
-from .._differences import wide
 from .._function import is_complex
 from .._point import Point
 from .._verdict import Part, merge
+from ..differences._line import wide
 from ._first import jvp_along, transpose_along, vjp_along
 from ._second import hessian
 

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 
 from .. import _function as route
-from .._differences import wide
 from .._point import SAFETY, Point
 from .._verdict import Part, compare, merge
+from ..differences._line import wide
 
 _SCALES = (1e3, -1.0, 1e-3)
 _MOST = 6  # arguments or outputs that are looked at one by one
@@ -105,7 +105,8 @@ def _linear(p, apply, v, u):
         yield compare(apply(p.x, multiple), want, bars)
     both = [(a + b).astype(a.dtype) for a, b in zip(v, u, strict=True)]
     want = [wide(a) + wide(b) for a, b in zip(of_v.value, of_u.value, strict=True)]
-    yield compare(apply(p.x, both), want, [a + b for a, b in zip(of_v.tolerance, of_u.tolerance, strict=True)])
+    bars = [a + b for a, b in zip(of_v.tolerance, of_u.tolerance, strict=True)]
+    yield compare(apply(p.x, both), want, bars)
 
 
 def _times(scale, leaves):

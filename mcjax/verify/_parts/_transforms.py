@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 from .. import _function as route
-from .._differences import wide
 from .._function import Probe
 from .._point import Known, Point
 from .._verdict import Part, Undecided, compare, merge
+from ..differences._line import wide
 from ._judge import judge
 from ._structure import flat
 
