@@ -69,7 +69,9 @@ def check(
 def report(point: Point, title: str, level: str = "full", parts=None) -> Report:
     """The parts that apply at a point, or those of them that are named."""
     names = [name for name in applicable(point, level) if parts is None or name in parts]
-    found = Report(title, tuple(_confirmed(name, point) for name in names), seed=point.seed)
+    found = Report(
+        title, tuple(_confirmed(name, point) for name in names), seed=point.seed, point=point
+    )
     return replace(found, diagnosis=diagnose(point, found.wrong))
 
 

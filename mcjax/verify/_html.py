@@ -2,9 +2,9 @@
 
 from html import escape
 
+from ._curve import v_curve_of
 from ._point import Point
 from ._summary import CAPTION, COLUMNS, Row, cell, faults
-from .differences import step_sweep
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; color: #222; }
@@ -53,10 +53,4 @@ def _row(row):
 
 
 def _figure(name, point):
-    v = point.probe.u
-    try:
-        tangent = point.tangent(point.x, v)
-    except Exception as error:  # a function with no forward mode has no curve
-        return f"<figure><figcaption>{escape(name)}</figcaption>{escape(str(error)[:80])}</figure>"
-    sweep = step_sweep(point.value, point.x, v, tangent)
-    return f"<figure><figcaption>{escape(name)}</figcaption>{sweep._repr_html_()}</figure>"
+    return f"<figure><figcaption>{escape(name)}</figcaption>{v_curve_of(point)}</figure>"

@@ -238,7 +238,12 @@ class Point:
 
     def value(self, x) -> list:
         """f(x)."""
-        x = [a.astype(b.dtype, copy=False) for a, b in zip(x, self.x, strict=True)]
+        return self.evaluate(
+            [a.astype(b.dtype, copy=False) for a, b in zip(x, self.x, strict=True)]
+        )
+
+    def evaluate(self, x) -> list:
+        """f(x) for an x of any type."""
         _, traceable = self._way(route.value, self.probe)
         with self.in_precision():
             return host(route.evaluated(self.function, x) if traceable else self.function(x))

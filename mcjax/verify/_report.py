@@ -1,8 +1,11 @@
 """The report of a check: for people, for programs and for notebooks."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
 
+from ._curve import v_curve_of
 from ._verdict import Part, Verdict
 
 # Parts that compare the derivative with something that the rule did not make.
@@ -18,12 +21,14 @@ class Report:
       parts: one comparison each.
       diagnosis: what the fault looks like, if anything is wrong and a simple change explains it.
       seed: of the random directions.
+      point: what was checked, for the V-curve of a notebook.
     """
 
     title: str
     parts: tuple[Part, ...]
     diagnosis: str = ""
     seed: int = 0
+    point: Any = field(default=None, compare=False, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -72,6 +77,20 @@ class Report:
         head = f"{self.title}: {self.verdict} (seed {self.seed})"
         lines = [head, *([self.diagnosis] if self.diagnosis else []), "", *_table(self.parts)]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        head = f"<b>{escape(self.title)}: {self.verdict}</b> (seed {self.seed})<br>{escape(self.diagnosis)}"
+        rows = "".join(map(_html_row, self.parts))
+        heads = "".join(f"<th>{h}</th>" for h in _HEADS)
+        return f"{head}<table><tr>{heads}</tr>{rows}</table>{v_curve_of(self.point)}"
+
+
+_HEADS = ("part", "verdict", "digits", "required", "worst entry, or reason")
+
+
+def _html_row(p):
+    cells = (p.name, p.verdict, number(p.obtained), number(p.required), p.detail)
+    return "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>"
 
 
 def number(digits) -> str:

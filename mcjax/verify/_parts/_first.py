@@ -11,8 +11,12 @@ import numpy as np
 from .. import _function as route
 from .._point import SAFETY, Known, Point
 from .._verdict import Part, compare, group_max, merge
+from ..differences import jvp as along
 from ..differences._line import wide
-from ._judge import each_alone, judge, pair, pairing_rounding, relative_error, sharpen, sketch
+from ._judge import each_alone, judge, pair, pairing_rounding, relative_error, sketch
+from ._vote import sharpen, vote
+
+_NEAR = (1e-6, 3.7e-7)  # of the size of x
 
 
 def truth(p: Point) -> Part:
@@ -62,20 +66,46 @@ def jvp_along(p: Point, v) -> Part:
 def tangent(p: Point, v, seen=lambda y: y) -> Known:
     """J v, or what is seen of it, as the references have it."""
     known = p.difference(lambda q, x: seen(q.value(x)), v)
-    for q, trusted in p.references:
-        known = sharpen(known, _by(q, p, lambda x, q=q: seen(q.tangent(x, v))), trusted)
+    found = [(_by(q, p, lambda x, q=q: seen(q.tangent(x, v))), given) for q, given in p.references]
+    for sharper, given in found:
+        if given:
+            known = vote(known, sharper, _thirds(p, v, seen, found))
+        known = sharpen(known, sharper, given)
     return known
+
+
+def _thirds(p, v, seen, found):
+    """The function without its rules, and a complex step."""
+    yield from (known for known, given in found if not given)
+    if not p.is_complex:
+        step = along(
+            lambda x: seen(p.wide.evaluate(x)), p.wide.x, list(map(wide, v)), method="complex step"
+        )
+        yield Known(step.value, step.error)
 
 
 def _by(q: Point, p: Point, y) -> Known | None:
     """What a reference says, where autodiff can do it; it is as accurate as its value."""
     try:
         known = q.rounding(y, p.eps)
+        bends = _bend(q, y, known.value)
         error = max(map(relative_error, q.value(q.x), p.wide.value(q.x)), default=0.0)
     except Exception:
         return None
     lost = [SAFETY * p.n * error * group_max(np.abs(a)) for a in known.value]
-    return Known(known.value, [a + b for a, b in zip(known.tolerance, lost, strict=True)])
+    bars = zip(known.tolerance, lost, bends, strict=True)
+    return Known(known.value, [a + b + SAFETY * p.n * c for a, b, c in bars])
+
+
+def _bend(q, y, here):
+    """|y(x + d) + y(x - d) - 2 y(x)| for small d: next to nothing, unless y is a stair or noise."""
+    bends = [np.zeros(a.shape) for a in here]
+    for scale in _NEAR:
+        d = [scale * a for a in q.probe.v]
+        plus, minus = (y([a + sign * b for a, b in zip(q.x, d, strict=True)]) for sign in (1, -1))
+        new = [np.abs(a + b - 2 * c) for a, b, c in zip(plus, minus, here, strict=True)]
+        bends = list(map(np.maximum, bends, new))
+    return bends
 
 
 def vjp(p: Point) -> Part:

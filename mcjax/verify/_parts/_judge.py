@@ -61,24 +61,6 @@ def relative_error(got, want) -> float:
     return float(error.max(initial=0.0, where=np.isfinite(error)))
 
 
-def sharpen(known: Known, sharper: Known | None, trusted: bool) -> Known:
-    """What is known, with the digits that an analytic reference adds.
-
-    It counts where it does not contradict the differences, which are the definition. Where they see
-    nothing, it counts if it is trusted.
-    """
-    if sharper is None:
-        return known
-    values, bars = [], []
-    for a, t, b, s in zip(*known, *sharper, strict=True):
-        with np.errstate(all="ignore"):
-            agrees = np.where(np.isfinite(t), np.abs(b - a) <= t + s, trusted)
-            better = agrees & np.isfinite(b) & (s < np.where(np.isfinite(t), t, np.inf))
-        values.append(np.where(better, b, a))
-        bars.append(np.where(better, s, t))
-    return Known(values, bars)
-
-
 def pair(w, y) -> np.ndarray:
     """Re Σ w * y in double precision, on the host."""
     return np.asarray(sum(t.sum() for t in terms(w, y)))
