@@ -76,16 +76,23 @@ def report(point: Point, title: str, level: str = "full", parts=None) -> Report:
 
 
 def _confirmed(name, point) -> Part:
-    """A fault is there in every direction; a comparison that went wrong by chance is not."""
+    """A part, asked again where one answer is not enough.
+
+    A fault is there in every direction; a comparison that went wrong by chance is not. What a low
+    precision does not show, double precision may.
+    """
     part = _guarded(name, point)
+    if part.verdict == "undecided" and not part.raised and not point.is_double:
+        again = _guarded(name, point.wide)
+        seen = again.verdict != "undecided" and not again.raised
+        return replace(again, detail=f"in double precision: {again.detail}") if seen else part
     if part.verdict != "wrong" or part.raised:
         return part
     again = _guarded(name, replace(point, seed=point.seed + 1000))
     if again.verdict == "wrong":
         return part
-    return replace(
-        part, verdict="undecided", detail=f"in one direction and not in another: {part.detail}"
-    )
+    detail = f"in one direction and not in another: {part.detail}"
+    return replace(part, verdict="undecided", detail=detail)
 
 
 def _guarded(name, point) -> Part:

@@ -24,7 +24,7 @@ import numpy as np
 
 from . import _function as route
 from ._function import Function, Probe, is_complex
-from ._verdict import RESOLVED, group_max
+from ._verdict import group_max, resolved
 from ._without_rules import WithoutRules, has_rules, uses
 from .differences import jvp as difference
 from .differences._line import moved, wide
@@ -170,10 +170,11 @@ class Point:
                 out = how(self.function, jax.tree.map(jnp.asarray, at))
             return jax.tree.map(np.asarray, out)
 
-    def eagerly(self, how: Callable):
+    def eagerly(self, how: Callable, x=None):
         """What a route makes of the probe, operation by operation; arrays of JAX."""
+        at = self._cast(self.probe if x is None else self.probe._replace(x=x))
         with self.in_precision():
-            return how(self.function, jax.tree.map(jnp.asarray, self.probe))
+            return how(self.function, jax.tree.map(jnp.asarray, at))
 
     def missing(self, how: Callable) -> Exception | None:
         """What a route raises, if it cannot be taken."""
@@ -261,7 +262,34 @@ class Point:
         eps = eps or self.eps
         base = host(y(self.x))
         moved = (host(y(there)) for there in self._neighbours(eps, moves))
-        return Known(base, self._bars(base, moved, eps))
+        known = Known(base, self._bars(base, moved, eps))
+        return self._with_noise(known, y, eps) if moves > 1 else known
+
+    def _with_noise(self, known, y, eps):
+        """A reference on a stair does not move with one rounding; its bend over √ε x shows the step.
+
+        Of a smooth y the bend y(x + d) - 2 y(x) + y(x - d) is of the order of ε.
+        """
+        d = [np.sqrt(eps) * wide(v) for v in self.probe.v]
+        sides = [
+            [(wide(a) + s * b).astype(a.dtype) for a, b in zip(self.x, d, strict=True)]
+            for s in (1, -1)
+        ]
+        if not all(map(self.inside, sides)):
+            return known
+        with np.errstate(all="ignore"):
+            plus, minus = (list(map(wide, y(x))) for x in sides)
+            bends = [
+                group_max(np.abs(a + b - 2 * wide(c)))
+                for a, b, c in zip(plus, minus, known.value, strict=True)
+            ]
+        return Known(
+            known.value,
+            [
+                t + SAFETY * np.where(np.isfinite(b), b, 0)
+                for t, b in zip(known.tolerance, bends, strict=True)
+            ],
+        )
 
     def _bars(self, base, moved, eps) -> list:
         """The tolerance of a reference, from its values at moved inputs."""
@@ -302,8 +330,11 @@ class Point:
         estimate = along(p.x)
         moves = p._bars(estimate.value, [along(there).value], self.eps)
         tolerances = []
-        for error, move, size, loss in zip(estimate.error, moves, value, lost, strict=True):
-            blind = (loss > RESOLVED * group_max(np.abs(size))) & (size != 0)
+        for slope, error, move, size, loss in zip(
+            estimate.value, estimate.error, moves, value, lost, strict=True
+        ):
+            scale = np.maximum(np.abs(wide(size)), np.abs(slope))
+            blind = (loss > resolved(self.eps) * group_max(scale)) & (scale > 0)
             tolerances.append(np.where(blind, np.inf, 4 * error + move))
         return Known(estimate.value, tolerances)
 

@@ -20,13 +20,13 @@ def judge(p: Point, rule: Callable, known: Known, labels=None) -> Part:
     one rounding, is right and numerically poor. In a lower precision it must be right in double.
     """
     got = rule(p, p.x)
-    part = compare(got, *known, labels)
+    part = compare(got, *known, labels, p.eps)
     if part.verdict != "wrong" or part.obtained is None:
         return part
     own = p.rounding(lambda x: rule(p, x)).tolerance
     allowed = [np.maximum(a, b) for a, b in zip(known.tolerance, own, strict=True)]
     allowed = _no_better_than_the_value(p, allowed, known.value)
-    explained = compare(got, known.value, allowed, labels).verdict != "wrong"
+    explained = compare(got, known.value, allowed, labels, p.eps).verdict != "wrong"
     if explained and _right_when_precise(p, rule, known, part):
         lost = (part.required or 0.0) - part.obtained
         note = f"right, but loses {lost:.0f} digits in {p.precision} here ({part.detail})"
@@ -63,7 +63,7 @@ def relative_error(got, want) -> float:
 
 def pair(w, y) -> np.ndarray:
     """Re Σ w * y in double precision, on the host."""
-    return np.asarray(sum(t.sum() for t in terms(w, y)))
+    return np.asarray(sum((t.sum() for t in terms(w, y)), 0.0))
 
 
 def terms(w, y) -> list[np.ndarray]:
@@ -73,7 +73,7 @@ def terms(w, y) -> list[np.ndarray]:
 
 def pairing_rounding(p: Point, w, y) -> float:
     """How far a pairing may be off when each summand has its own rounding: 10 n ε |summands|₂."""
-    squares = sum((t**2).sum(where=np.isfinite(t)) for t in terms(w, y))
+    squares = sum(((t**2).sum(where=np.isfinite(t)) for t in terms(w, y)), 0.0)
     return SAFETY * p.n * p.eps * float(np.sqrt(squares))
 
 

@@ -13,6 +13,7 @@ from ..differences._line import wide
 from ._first import jvp_along, transpose_along, vjp_along
 from ._second import hessian
 
+_AROUND = (0.0, 1e-3, -1e-3)  # of the size of x
 _MOST = 4  # arguments that are made special one by one
 
 
@@ -46,13 +47,17 @@ def _there(p, name) -> Part:
 
 
 def _defined(p, x) -> bool:
-    """Is the input in the domain, and f finite there?"""
-    if not p.inside(x):
-        return False
+    """Is the input inside the domain, and f finite there and on both sides?"""
+    v = p.at(x).probe.v
     try:
-        return all(np.all(np.isfinite(wide(y))) for y in p.value(x))
+        near = [[(a + t * b).astype(a.dtype) for a, b in zip(x, v, strict=True)] for t in _AROUND]
+        return all(p.inside(y) and _finite(p.value(y)) for y in near)
     except Exception:
         return False
+
+
+def _finite(arrays):
+    return all(np.all(np.isfinite(wide(a))) for a in arrays)
 
 
 def _inputs(p) -> Iterator[tuple[str, list]]:

@@ -7,6 +7,7 @@ from .. import _function as route
 from .._point import SAFETY, Point
 from .._verdict import Part, compare, merge
 from ..differences._line import wide
+from ._judge import judge
 
 _SCALES = (1e3, -1.0, 1e-3)
 _MOST = 6  # arguments or outputs that are looked at one by one
@@ -58,7 +59,7 @@ def jit(p: Point) -> Part:
         if error and not p.untraceable(route.value):
             raise error
         known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
-        parts.append(compare(flat(p.eagerly(how)), *known))
+        parts.append(judge(p, lambda q, x, h=how: flat(q.eagerly(h, x)), known))
     return merge(parts)
 
 

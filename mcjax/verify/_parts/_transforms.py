@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import _function as route
@@ -22,7 +23,7 @@ _SECOND = (route.forward_over_reverse, route.reverse_over_reverse, route.forward
 def vmap(p: Point) -> Part:
     """Batches of everything, of directions and cotangents, of one argument; against a loop."""
     _there_is_something(p)
-    _allowed(p, lambda at: jax.vmap(lambda t: p.function([t * a for a in at.x]))(np.ones(2)))
+    _allowed(p, lambda at: jax.vmap(p.function)([jnp.stack([a, a]) for a in at.x]))
     return merge([_vmap(p, axes) for axes in _axes(len(p.x))])
 
 
