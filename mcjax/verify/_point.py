@@ -24,7 +24,7 @@ import numpy as np
 
 from . import _function as route
 from ._function import Function, Probe, is_complex
-from ._verdict import group_max, resolved
+from ._verdict import RESOLVED, Part, compare, group_max
 from ._without_rules import WithoutRules, has_rules, uses
 from .differences import jvp as difference
 from .differences._line import moved, wide
@@ -97,6 +97,15 @@ class Point:
         if self.is_double:
             return self
         return replace(self, x=list(map(wide, self.x)), _ways=self._ways.setdefault("wide", {}))
+
+    def compare(self, got, want, tolerance, labels=None) -> Part:
+        """`compare`, with the errors in mind that the precision and f itself do not let one see."""
+        return compare(got, want, tolerance, labels, self.sharp)
+
+    @property
+    def sharp(self) -> float:
+        """The relative error that a comparison must be able to see, or it decides nothing."""
+        return max(RESOLVED, min(0.5, max(64 * self.eps, 2 * SAFETY * self.approx)))
 
     def of(self, function: Callable) -> "Point":
         """Another function of the same leaves."""
@@ -266,30 +275,25 @@ class Point:
         return self._with_noise(known, y, eps) if moves > 1 else known
 
     def _with_noise(self, known, y, eps):
-        """A reference on a stair does not move with one rounding; its bend over √ε x shows the step.
+        """A reference on a stair does not move with one rounding, but it bends within √ε of x.
 
-        Of a smooth y the bend y(x + d) - 2 y(x) + y(x - d) is of the order of ε.
+        The bend y(x + d) - 2 y(x) + y(x - d) of a smooth y falls by 64 when d is divided by eight;
+        what falls less is steps or noise.
         """
-        d = [np.sqrt(eps) * wide(v) for v in self.probe.v]
-        sides = [
-            [(wide(a) + s * b).astype(a.dtype) for a, b in zip(self.x, d, strict=True)]
-            for s in (1, -1)
-        ]
+        wider, closer = (self._bend(known.value, y, t * np.sqrt(eps)) for t in (1, 1 / 8))
+        noise = [np.where(b > a / 16, b, 0) for a, b in zip(wider, closer, strict=True)]
+        bars = [t + SAFETY * group_max(b) for t, b in zip(known.tolerance, noise, strict=True)]
+        return Known(known.value, bars)
+
+    def _bend(self, here, y, scale):
+        d = [scale * wide(v) for v in self.probe.v]
+        sides = [list(map(partial(_plus, s), self.x, d)) for s in (1, -1)]
         if not all(map(self.inside, sides)):
-            return known
+            return [np.zeros(c.shape) for c in here]
         with np.errstate(all="ignore"):
-            plus, minus = (list(map(wide, y(x))) for x in sides)
-            bends = [
-                group_max(np.abs(a + b - 2 * wide(c)))
-                for a, b, c in zip(plus, minus, known.value, strict=True)
-            ]
-        return Known(
-            known.value,
-            [
-                t + SAFETY * np.where(np.isfinite(b), b, 0)
-                for t, b in zip(known.tolerance, bends, strict=True)
-            ],
-        )
+            ends = zip(*map(y, sides), here, strict=True)
+            bends = [np.abs(wide(a) + wide(b) - 2 * wide(c)) for a, b, c in ends]
+        return [np.where(np.isfinite(b), b, 0) for b in bends]
 
     def _bars(self, base, moved, eps) -> list:
         """The tolerance of a reference, from its values at moved inputs."""
@@ -334,7 +338,7 @@ class Point:
             estimate.value, estimate.error, moves, value, lost, strict=True
         ):
             scale = np.maximum(np.abs(wide(size)), np.abs(slope))
-            blind = (loss > resolved(self.eps) * group_max(scale)) & (scale > 0)
+            blind = (loss > self.sharp * group_max(scale)) & (scale > 0)
             tolerances.append(np.where(blind, np.inf, 4 * error + move))
         return Known(estimate.value, tolerances)
 
@@ -345,6 +349,10 @@ class Point:
         except Exception:
             return self
         return self.wide
+
+
+def _plus(sign, a, d):
+    return (wide(a) + sign * d).astype(a.dtype)
 
 
 def _largest(values):

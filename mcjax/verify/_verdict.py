@@ -46,27 +46,22 @@ class Part:
         return {key: getattr(self, key) for key in kept}
 
 
-def resolved(eps: float) -> float:
-    """The relative error that a comparison must be able to see, with numbers of this unit."""
-    return max(RESOLVED, min(0.5, 64 * eps))
-
-
-def compare(got, want, tolerance, labels=None, eps: float = 0.0) -> Part:
+def compare(got, want, tolerance, labels=None, sharp: float = RESOLVED) -> Part:
     """Lists of arrays against each other: right where |got - want| <= tolerance, entry by entry.
 
     Digits are relative to the largest entry of the matrix that an entry belongs to. Where what is
-    wanted is not finite, or the tolerance could hide an error of 0.1 % (more in half precision, of
-    unit eps), nothing is decided.
+    wanted is not finite, or the tolerance could hide a relative error that is not `sharp`, nothing is
+    decided.
     """
     got, want = [np.asarray(a) for a in got], [wide(a) for a in want]
     if labels is None or len(labels) != len(got):
         labels = [f"output {i}" for i in range(len(got))]
     labels = [""] if len(got) == 1 else labels
     leaves = zip(got, want, tolerance, labels, strict=True)
-    return merge([_compare(*leaf, eps) for leaf in leaves])
+    return merge([_compare(*leaf, sharp) for leaf in leaves])
 
 
-def _compare(got, want, tolerance, label, eps) -> Part:
+def _compare(got, want, tolerance, label, sharp) -> Part:
     if got.shape != want.shape:
         return Part("", "wrong", detail=f"{label} shape {got.shape}, expected {want.shape}".strip())
     if want.size == 0:
@@ -74,7 +69,6 @@ def _compare(got, want, tolerance, label, eps) -> Part:
     with np.errstate(all="ignore"):
         overflow = np.abs(want) > _info(got).max
         tolerance = np.broadcast_to(tolerance, want.shape) + float(_info(got).tiny)
-        sharp = resolved(max(eps, float(_info(got).eps)))
         got = wide(got)
         decidable = np.isfinite(want) & np.isfinite(tolerance) & ~overflow
         error = np.where(np.isfinite(got), np.abs(got - want), np.inf)

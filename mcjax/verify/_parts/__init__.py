@@ -36,7 +36,7 @@ PARTS = {
     "cuda": cuda,
 }
 SECOND = ("hessian", "rev∘rev", "fwd∘fwd")
-FULL = ("scan", "checkpoint", "sizes", "float32", "cuda")  # what the fast level leaves out
+FULL = ("scan", "checkpoint", "float32", "cuda")  # what the fast level leaves out
 
 
 def applicable(p, level: str) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _function as route
 from .._point import SAFETY, Known, Point
-from .._verdict import Part, compare, group_max, merge
+from .._verdict import Part, group_max, merge
 from ..differences import jvp as along
 from ..differences._line import wide
 from ._judge import each_alone, judge, pair, pairing_rounding, relative_error, sketch
@@ -22,7 +22,7 @@ _NEAR = (1e-6, 3.7e-7)  # of the size of x
 def truth(p: Point) -> Part:
     """The value against the given truth."""
     want = p.rounding(lambda x: _leaves(p.truth(*_arguments(p, x))))
-    return compare(p.value(p.x), *want)
+    return p.compare(p.value(p.x), *want)
 
 
 def truth_jvp(p: Point) -> Part:
@@ -32,7 +32,7 @@ def truth_jvp(p: Point) -> Part:
 
 def _truth_along(p, v):
     want = p.rounding(lambda x: _leaves(p.truth_jvp(_arguments(p, x), _arguments(p, v))))
-    return compare(p.tangent(p.x, v), *want)
+    return p.compare(p.tangent(p.x, v), *want)
 
 
 def _arguments(p, leaves):
@@ -48,7 +48,7 @@ def primal(p: Point) -> Part:
     """The value that comes with a derivative against the value without one."""
     want = p.rounding(p.value)
     found = [p.run(how, p.probe)[0] for how in (route.jvp, route.vjp) if not p.missing(how)]
-    return merge([compare(y, *want) for y in found])
+    return merge([p.compare(y, *want) for y in found])
 
 
 def jvp(p: Point) -> Part:
@@ -173,7 +173,7 @@ def equal_pairings(p: Point, left, right) -> Part:
     """Two pairings that exact arithmetic makes equal."""
     (a, a_bar), (b, b_bar) = (p.rounding(lambda x, y=y: [pair(*y(x))]) for y in (left, right))
     rounding = sum(pairing_rounding(p, *y(p.x)) for y in (left, right))
-    return compare(a, b, [a_bar[0] + b_bar[0] + rounding])
+    return p.compare(a, b, [a_bar[0] + b_bar[0] + rounding])
 
 
 def conjugation(p: Point) -> Part:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from .._point import SAFETY, Known, Point
-from .._verdict import Part, compare, group_max
+from .._verdict import Part, group_max
 from ..differences._line import wide
 
 _LARGE = 10_000  # entries
@@ -20,13 +20,13 @@ def judge(p: Point, rule: Callable, known: Known, labels=None) -> Part:
     one rounding, is right and numerically poor. In a lower precision it must be right in double.
     """
     got = rule(p, p.x)
-    part = compare(got, *known, labels, p.eps)
+    part = p.compare(got, *known, labels)
     if part.verdict != "wrong" or part.obtained is None:
         return part
     own = p.rounding(lambda x: rule(p, x)).tolerance
     allowed = [np.maximum(a, b) for a, b in zip(known.tolerance, own, strict=True)]
     allowed = _no_better_than_the_value(p, allowed, known.value)
-    explained = compare(got, known.value, allowed, labels, p.eps).verdict != "wrong"
+    explained = p.compare(got, known.value, allowed, labels).verdict != "wrong"
     if explained and _right_when_precise(p, rule, known, part):
         lost = (part.required or 0.0) - part.obtained
         note = f"right, but loses {lost:.0f} digits in {p.precision} here ({part.detail})"
@@ -38,7 +38,7 @@ def _right_when_precise(p, rule, known, part):
     if p.is_double:
         return 10.0**-part.obtained < _POOR
     try:
-        return compare(rule(p.wide, p.wide.x), *known).verdict != "wrong"
+        return p.compare(rule(p.wide, p.wide.x), *known).verdict != "wrong"
     except Exception:
         return False
 

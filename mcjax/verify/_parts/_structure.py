@@ -5,7 +5,7 @@ import numpy as np
 
 from .. import _function as route
 from .._point import SAFETY, Point
-from .._verdict import Part, compare, merge
+from .._verdict import Part, merge
 from ..differences._line import wide
 from ._judge import judge
 
@@ -47,7 +47,7 @@ def pure(p: Point) -> Part:
         known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
         first, second = (flat(p.eagerly(how)) for _ in range(2))
         again = flat(p.run(how, p.probe))
-        parts += [compare(second, first, known.tolerance), compare(again, *known)]
+        parts += [p.compare(second, first, known.tolerance), p.compare(again, *known)]
     return merge(parts)
 
 
@@ -72,16 +72,16 @@ def zeros(p: Point) -> Part:
     """The derivative along nothing is nothing."""
     parts = []
     if not p.missing(route.jvp):
-        parts.append(_nothing(p.tangent(p.x, _times(0.0, p.probe.v)), p.tangent(p.x, p.probe.v)))
+        parts.append(_nothing(p, p.tangent(p.x, _times(0.0, p.probe.v)), p.tangent(p.x, p.probe.v)))
     if not p.missing(route.vjp):
         nothing = p.cotangent(p.x, _times(0.0, p.probe.w))
-        parts.append(_nothing(nothing, p.cotangent(p.x, p.probe.w), p.names))
+        parts.append(_nothing(p, nothing, p.cotangent(p.x, p.probe.w), p.names))
     return merge(parts)
 
 
-def _nothing(got, scale, labels=None):
+def _nothing(p, got, scale, labels=None):
     finite = [np.where(np.isfinite(s), 0.0, np.nan) for s in map(wide, scale)]
-    return compare(got, finite, [np.finfo(np.float64).tiny] * len(got), labels)
+    return p.compare(got, finite, [np.finfo(np.float64).tiny] * len(got), labels)
 
 
 def linear(p: Point) -> Part:
@@ -103,11 +103,11 @@ def _linear(p, apply, v, u):
         multiple = _times(scale, v)
         want = [scale * wide(y) for y in of_v.value]
         bars = [abs(scale) * t + a for t, a in zip(of_v.tolerance, promised, strict=True)]
-        yield compare(apply(p.x, multiple), want, bars)
+        yield p.compare(apply(p.x, multiple), want, bars)
     both = [(a + b).astype(a.dtype) for a, b in zip(v, u, strict=True)]
     want = [wide(a) + wide(b) for a, b in zip(of_v.value, of_u.value, strict=True)]
     bars = [a + b for a, b in zip(of_v.tolerance, of_u.tolerance, strict=True)]
-    yield compare(apply(p.x, both), want, bars)
+    yield p.compare(apply(p.x, both), want, bars)
 
 
 def _times(scale, leaves):
@@ -130,13 +130,13 @@ def _tangent_alone(p, i):
     v = [a if j == i else np.zeros_like(a) for j, a in enumerate(p.probe.v)]
     known = p.rounding(lambda x: p.tangent(x, v))
     got = p.eagerly(lambda f, at: jax.jvp(_of_one(f, at.x, i), (at.x[i],), (at.v[i],))[1])
-    return compare(flat(got), *known)
+    return p.compare(flat(got), *known)
 
 
 def _cotangent_alone(p, i):
     known = p.rounding(lambda x: [p.cotangent(x, p.probe.w)[i]])
     got = p.eagerly(lambda f, at: jax.vjp(_of_one(f, at.x, i), at.x[i])[1](at.w))
-    return compare(flat(got), *known, [p.names[i]])
+    return p.compare(flat(got), *known, [p.names[i]])
 
 
 def _of_one(f, x, i):
@@ -147,4 +147,4 @@ def _output_alone(p, i):
     w = [a if j == i else np.zeros_like(a) for j, a in enumerate(p.probe.w)]
     known = p.rounding(lambda x: p.cotangent(x, w))
     got = p.eagerly(lambda f, at: jax.vjp(lambda x: f(x)[i], at.x)[1](at.w[i])[0])
-    return compare(flat(got), *known, p.names)
+    return p.compare(flat(got), *known, p.names)

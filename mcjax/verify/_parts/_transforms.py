@@ -11,7 +11,7 @@ import numpy as np
 from .. import _function as route
 from .._function import Probe
 from .._point import Known, Point
-from .._verdict import Part, Undecided, compare, merge
+from .._verdict import Part, Undecided, merge
 from ..differences._line import wide
 from ._judge import judge
 from ._structure import flat
@@ -50,7 +50,7 @@ def _vmap(p, axes):
     at = jax.tree.unflatten(jax.tree.structure(p.probe), stacked)
     with p.in_precision():
         got = flat(route.batched(p.function, routes, axes, at))
-    return compare(got, *_loop(p, probes))
+    return p.compare(got, *_loop(p, probes))
 
 
 def _flat_axes(p, axes):
@@ -109,7 +109,7 @@ def scan(p: Point) -> Part:
         stacked = jax.tree.map(lambda *a: np.stack(a), *probes)
         _allowed(p, lambda at: jax.lax.scan(lambda c, x: (c, p.function(x)), None, stacked.x)[1])
         got = flat(route.scanned(p.function, tuple(p.first_routes), stacked))
-    return compare(got, *_loop(p, probes))
+    return p.compare(got, *_loop(p, probes))
 
 
 def checkpoint(p: Point) -> Part:
@@ -118,7 +118,7 @@ def checkpoint(p: Point) -> Part:
     known = p.rounding(lambda x: p.cotangent(x, p.probe.w))
     with p.in_precision():
         got = _rematerialised(p.function, p.probe)
-    return compare(flat(got), *known, p.names)
+    return p.compare(flat(got), *known, p.names)
 
 
 @partial(jax.jit, static_argnums=0)
