@@ -48,13 +48,15 @@ def ratios(random, count, order):
         f, true = function(random)
         x = random.uniform(0.1, 1) * 10.0 ** random.uniform(-3, 1)
         with np.errstate(all="ignore"), mp.workdps(60):
-            if not np.isfinite(f(x)):
+            if not 1e-200 < abs(f(x)) < np.inf:
                 continue
             right = mp.diff(true, mp.mpf(x), order, h=mp.mpf(10) ** -20 * x)
             estimate = differences.derivative(f, x, order=order)
         size = abs(float(right)) + abs(f(x)) / x**order
         error = abs(mp.mpf(float(estimate.value)) - right)
-        found.append((float(error) / (float(estimate.error) + 1e-300), estimate.error / size))
+        known = np.isfinite(estimate.error)
+        ratio = float(error) / (float(estimate.error) + 1e-300) if known else 0.0
+        found.append((ratio, estimate.error / size))
     return np.array(found).T
 
 
