@@ -19,6 +19,7 @@ Source: Moré and Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 
 _SMALLEST = 6  # steps at which nothing but noise is left
 _ABRUPT = 512
 _ALIKE = 64  # over four halvings, in which a smooth function falls by 4096, or 256 to one side
+_ONCE = 2.5  # over one halving
 _LOW = 1024
 
 
@@ -77,7 +78,8 @@ def _stairs(odd, bend, apart, rounding):
     far, nearer = _most(bend, [-5])[: len(height)], _most(bend, [-4])[: len(height)]
     straight = (far <= 16 * height) | (nearer <= 0.35 * far)
     high = (abrupt | flat) & straight & (row >= 5)
-    low = (odd <= _LOW * rounding) & (above < _ALIKE * odd) & (row >= 4)
+    stays = (above < _ALIKE * odd) & (row >= 4) | (_most(odd, [-1]) < _ONCE * odd) & (row >= 1)
+    low = (odd <= _LOW * rounding) & stays
     return xp.where(high, height, xp.where(low, odd, 0.0)).max(0)
 
 

@@ -51,6 +51,8 @@ def ratios(random, count, order):
             if not 1e-200 < abs(f(x)) < np.inf:
                 continue
             right = mp.diff(true, mp.mpf(x), order, h=mp.mpf(10) ** -20 * x)
+            if abs(right) * x**order < 1e-6 * abs(f(x)):  # saturated: what is left is rounding
+                continue
             estimate = differences.derivative(f, x, order=order)
         size = abs(float(right)) + abs(f(x)) / x**order
         error = abs(mp.mpf(float(estimate.value)) - right)
@@ -71,7 +73,7 @@ def test_bars_hold(order):
 @pytest.mark.parametrize("seed", range(5))
 def test_bars_hold_always(order, seed):
     ratio, bar = ratios(np.random.default_rng([seed, order]), 2000, order)
-    assert np.mean(ratio > 1) <= 1e-3 and ratio.max() <= 4 and np.median(bar) < 1e-9
+    assert np.sum(ratio > 1) <= 1 and ratio.max() <= 4 and np.median(bar) < 1e-9
 
 
 def test_bars_shrink_with_precision():
