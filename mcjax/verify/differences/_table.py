@@ -16,6 +16,9 @@ Three things must not deceive the bars:
   steps of a sine that are whole periods. But finer steps see it, so no cell is taken that contradicts
   the bar of a finer step.
 
+What no samples show, no bar covers: an oscillation faster than the smallest step, a feature no higher than
+rounding, a staircase of a few stairs in all.
+
 Sources: Ridders, Advances in Engineering Software 4 (1982) 75; Numerical Recipes, section 5.7.
 """
 
