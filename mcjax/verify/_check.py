@@ -79,12 +79,12 @@ def _confirmed(name, point) -> Part:
     """A part, asked again where one answer is not enough.
 
     A fault is there in every direction; a comparison that went wrong by chance is not. What a low
-    precision does not show, double precision may.
+    precision does not show to be right, double precision may.
     """
     part = _guarded(name, point)
     if part.verdict == "undecided" and not part.raised and not point.is_double:
         again = _guarded(name, point.wide)
-        seen = again.verdict != "undecided" and not again.raised
+        seen = again.verdict == "right"
         return replace(again, detail=f"in double precision: {again.detail}") if seen else part
     if part.verdict != "wrong" or part.raised:
         return part

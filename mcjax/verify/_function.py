@@ -137,7 +137,7 @@ def _along_v(y, at):
 def pairing(w, y):
     """Re Σ w * y over two lists of arrays."""
     sums = [jnp.sum(a * b).real for a, b in zip(w, y, strict=True)]
-    widest = jnp.result_type(*(s.dtype for s in sums)) if sums else np.float32
+    widest = max((s.dtype for s in sums), key=lambda d: d.itemsize, default=np.float32)
     return sum(s.astype(widest) for s in sums)
 
 

@@ -29,6 +29,7 @@ class Part:
       required: the digits there that rounding and conditioning leave (the tolerance).
       detail: the worst entry, or the reason why nothing was decided.
       raised: the comparison ended in an exception; the detail is its message.
+      only: the one entry that is wrong, if it is one among many.
       at: the `Point` of the comparison, if it is not the point of the check.
     """
 
@@ -38,6 +39,7 @@ class Part:
     required: float | None = None
     detail: str = ""
     raised: bool = False
+    only: str = ""
     at: Any = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict:
@@ -84,7 +86,8 @@ def _compare(got, want, tolerance, label, sharp) -> Part:
     obtained, required = digits(error[at] / scale[at]), digits(tolerance[at] / scale[at])
     detail = f"{_place(label, at)}: {got[at]:.12g}, expected {want[at]:.12g}"
     if ratio[at] > 1:
-        return Part("", "wrong", obtained, required, detail)
+        only = _place(label, at) if ratio.size > 1 and np.sum(ratio > 1) == 1 else ""
+        return Part("", "wrong", obtained, required, detail, only=only)
     if not np.any(seen & decidable):
         return Part("", "undecided", detail="rounding and conditioning leave nothing to compare")
     return Part("", "right", obtained, required, detail)

@@ -39,7 +39,20 @@ def diagnose(p: Point, wrong: tuple[Part, ...]) -> str:
 def _sentence(p, first):
     if first.name in _SENTENCES:
         return _SENTENCES[first.name]
+    if first.only:
+        return f"wrong at {_named(p, first)} alone"
     return "" if first.raised else _of_values(first.at or p, first.name)
+
+
+def _named(p, part):
+    """The one wrong entry, with the name of its argument or output."""
+    if not part.only.startswith("["):
+        return part.only
+    return (
+        f"{p.names[0]}{part.only}"
+        if part.name in ("vjp", "hessian", "rev∘rev")
+        else f"the output{part.only}"
+    )
 
 
 def _of_values(p, part):

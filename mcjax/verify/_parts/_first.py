@@ -110,15 +110,18 @@ def _bend(q, y, here):
 
 def vjp(p: Point) -> Part:
     """Cotangents: paired with directions, and entry by entry, of all outputs and of each alone."""
-    _not_lost(p)
+    not_lost(p, route.vjp)
     return merge([_vjp(p, w) for w in (p.probe.w, *each_alone(p.probe.w))])
 
 
-def _not_lost(p):
-    """A tangent that cannot be transposed is not written as a linear map."""
-    lost = p.missing(route.vjp)
-    if "Transpose rule" in str(lost) and any(not q.missing(route.vjp) for q, _ in p.references):
-        raise TypeError(f"without its rule the function has a reverse mode, with it not: {lost}")
+def not_lost(p: Point, how) -> None:
+    """A rule must not take a mode away that the function has without it.
+
+    A custom_vjp takes the forward mode away by its nature, and nobody is told that it is wrong.
+    """
+    lost, by_nature = p.missing(how), how is not route.vjp and p.missing(route.jvp)
+    if lost and not by_nature and any(not q.missing(how) for q, _ in p.references):
+        raise TypeError(f"without its rule f has this derivative, with it not: {lost}")
 
 
 def _vjp(p, w):

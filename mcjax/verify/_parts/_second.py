@@ -3,12 +3,13 @@
 from .. import _function as route
 from .._point import Point
 from .._verdict import Part, merge
-from ._first import equal_pairings
+from ._first import equal_pairings, not_lost
 from ._judge import judge, sketch
 
 
 def hessian(p: Point) -> Part:
     """Forward over reverse against differences of the gradient, and as the cotangent moves."""
+    not_lost(p, route.forward_over_reverse)
     parts = [_over_reverse(p, route.forward_over_reverse)]
     if not p.missing(route.forward_over_cotangent):
         known = p.rounding(lambda x: p.cotangent(x, p.probe.w))

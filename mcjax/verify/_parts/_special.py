@@ -10,7 +10,8 @@ from .._function import is_complex
 from .._point import Point
 from .._verdict import Part, merge
 from ..differences._line import wide
-from ._first import jvp_along, transpose_along, vjp_along
+from ._first import tangent, transpose_along, vjp_along
+from ._judge import judge, sketch
 from ._second import hessian
 
 _AROUND = (0.0, 1e-3, -1e-3)  # of the size of x
@@ -35,7 +36,11 @@ def _there(p, name) -> Part:
     _, v, _, w = p.probe
     parts = []
     if not p.missing(route.jvp):
-        parts.append(jvp_along(p, v))
+        seen = sketch(p, p.outputs)
+        slope = tangent(p, v, seen)
+        if not all(np.all(np.isfinite(t)) for t in slope.tolerance):
+            return Part("", "undecided", detail=f"at {name}: f has no derivative")
+        parts.append(judge(p, lambda q, x: seen(q.tangent(x, v)), slope))
     if not p.missing(route.vjp):
         parts.append(vjp_along(p, w, v))
     if len(parts) == 2:

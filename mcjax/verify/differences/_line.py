@@ -118,9 +118,8 @@ def natural_step(x, v, xp=np):
     ratio = xp.asarray(xp.inf)
     for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(v), strict=True):
         large, along = (xp.abs(wide(y, xp)).max(initial=0.0) for y in (a, b))
-        ratio = xp.where(
-            along > 0, xp.minimum(ratio, xp.where(large > 0, large, 1.0) / along), ratio
-        )
+        per = xp.where(large > 0, large, 1.0) / xp.where(along > 0, along, 1.0)
+        ratio = xp.where(along > 0, xp.minimum(ratio, per), ratio)
     ratio = xp.where(xp.isfinite(ratio), ratio, 1.0)
     return xp.ldexp(xp.ones_like(ratio), xp.round(xp.log2(ratio)).astype(xp.int32))
 

@@ -8,16 +8,19 @@ stairs; and of what the caller knows.
 Stairs are what a function shows that was rounded to a grid much coarser than its digits: one that is
 computed in single precision inside, or (1 - cos x)/x² near 0. Between two stairs it is perfectly smooth,
 with another derivative. Going down in h, it is recognised by an abrupt fall of h |D(h) - D(2h)|, from the
-height of a stair to far below, where a smooth function falls by 8. A kink or a jump near x shows
+height of a stair to rounding at once, where a smooth function falls by 8. A kink or a jump near x shows
 the same fall; but a kink bends φ in proportion to h above it, while stairs leave it straight, or as bent
-as a smooth function is, in proportion to h².
+as a smooth function is, in proportion to h². Low stairs, of fewer than a thousand roundings, are all
+that does not fall with h at that level: they come from rounding inside of f.
 
 Source: Moré and Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) 1292.
 """
 
 _SMALLEST = 6  # steps at which nothing but noise is left
 _ABRUPT = 512
-_ALIKE = 64
+_ALIKE = 64  # over four halvings, in which a smooth function falls by 4096, or 256 to one side
+_ONCE = 2.5  # over one halving
+_LOW = 1024
 
 
 def noise_of_samples(sides, slope, bend, s, order, floor):
@@ -30,7 +33,7 @@ def noise_of_samples(sides, slope, bend, s, order, floor):
     of_input = xp.concatenate([moves, moves[-1:]]) / (h / 2) * s.size
     rounding = s.eps * xp.maximum(of_output, of_input)
     apart = _largest([xp.abs(y - s.at[None]) for y in sides])
-    stairs = _stairs(odd, _known(xp.abs(bend)), _known(apart), _known(rounding))
+    stairs = _stairs(odd, _known(xp.abs(bend)), _known(apart), _known(rounding)[1:])
     noise = xp.maximum(xp.maximum(odd[-_SMALLEST:].max(0), stairs), floor)
     nothing = _alone(noise, apart, of_output, s.eps) | _singular(odd, order, s.eps * of_output[-1])
     noise = xp.where(nothing, xp.inf, noise)
@@ -64,16 +67,20 @@ def _singular(odd, order, rounding):
 def _stairs(odd, bend, apart, rounding):
     """The height of the stairs of every entry, 0 where there are none."""
     xp = odd.__array_namespace__()
-    quiet = xp.maximum(_most(odd, range(1, 4)), rounding[1:])
+    row = xp.arange(len(odd)).reshape(-1, *[1] * (odd.ndim - 1))
+    quiet = xp.maximum(_most(odd, range(1, 4)), rounding)
     above = _most(odd, range(-4, 0))
-    abrupt = (odd > _ABRUPT * quiet) & (above > odd / _ALIKE) & (above < odd * _ALIKE)
+    abrupt = (odd > _ABRUPT * quiet) & (quiet < _LOW * rounding)
+    abrupt = abrupt & (above > odd / _ALIKE) & (above < odd * _ALIKE)
     flat = (apart[:-1] > 0) & (_total_below(apart) == 0)
     height = xp.maximum(odd, xp.where(flat, apart[:-1], 0.0))
     height = xp.where(above < _ALIKE * height, xp.maximum(height, above), height)
     far, nearer = _most(bend, [-5])[: len(height)], _most(bend, [-4])[: len(height)]
     straight = (far <= 16 * height) | (nearer <= 0.35 * far)
-    straight = straight & (xp.arange(len(height)) >= 5).reshape(-1, *[1] * (odd.ndim - 1))
-    return xp.where((abrupt | flat) & straight, height, 0.0).max(0)
+    high = (abrupt | flat) & straight & (row >= 5)
+    stays = (above < _ALIKE * odd) & (row >= 4) | (_most(odd, [-1]) < _ONCE * odd) & (row >= 1)
+    low = (odd <= _LOW * rounding) & stays
+    return xp.where(high, height, xp.where(low, odd, 0.0)).max(0)
 
 
 def _most(rows, offsets):

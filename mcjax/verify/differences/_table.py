@@ -16,6 +16,9 @@ Three things must not deceive the bars:
   steps of a sine that are whole periods. But finer steps see it, so no cell is taken that contradicts
   the bar of a finer step.
 
+What no samples show, no bar covers: an oscillation faster than the smallest step, a feature no higher than
+rounding, a staircase of a few stairs in all.
+
 Sources: Ridders, Advances in Engineering Software 4 (1982) 75; Numerical Recipes, section 5.7.
 """
 
@@ -114,12 +117,19 @@ def richardson(column: Column, columns: int):
         part = 1 / (column.ratio**j - 1)
         new = values[1:] + part * (values[1:] - values[:-1])
         noise = noise[1:] + part * (noise[1:] + noise[:-1])
-        error = xp.maximum(xp.abs(new - values[1:]), xp.abs(new - values[:-1])) + noise
+        error = xp.maximum(xp.abs(new - values[1:]), xp.abs(new - values[:-1]))
+        error = xp.maximum(error, _drift(new) / column.ratio**j) + noise
         rows = [edge[j - 1 :] for edge in fence]
         candidate, its_bar = _best(new, error, smooth & _within(new, error, rows))
         value, bar = xp.where(its_bar < bar, candidate, value), xp.minimum(its_bar, bar)
         values, smooth = new, smooth[1:] & smooth[:-1]
     return value, bar
+
+
+def _drift(rows):
+    """How far every row is from the one before, lest its parents agree by chance."""
+    step = _step(rows)
+    return step.__array_namespace__().concatenate([step[:1], step]) if len(step) else 0 * rows
 
 
 def _fence(values, error, allowed):
