@@ -10,7 +10,7 @@ from .._function import is_complex
 from .._point import Point
 from .._verdict import Part, merge
 from ..differences._line import wide
-from ._first import tangent, transpose_along, vjp_along
+from ._first import transpose_along, vjp_along
 from ._judge import judge, sketch
 from ._second import hessian
 
@@ -37,7 +37,7 @@ def _there(p, name) -> Part:
     parts = []
     if not p.missing(route.jvp):
         seen = sketch(p, p.outputs)
-        slope = tangent(p, v, seen)
+        slope = p.difference(lambda q, x: seen(q.value(x)), v)
         if not all(np.all(np.isfinite(t)) for t in slope.tolerance):
             return Part("", "undecided", detail=f"at {name}: f has no derivative")
         parts.append(judge(p, lambda q, x: seen(q.tangent(x, v)), slope))
@@ -53,8 +53,8 @@ def _there(p, name) -> Part:
 
 def _defined(p, x) -> bool:
     """Is the input inside the domain, and f finite there and on both sides?"""
-    v = p.at(x).probe.v
     try:
+        v = p.at(x).probe.v
         near = [[(a + t * b).astype(a.dtype) for a, b in zip(x, v, strict=True)] for t in _AROUND]
         return all(p.inside(y) and _finite(p.value(y)) for y in near)
     except Exception:
