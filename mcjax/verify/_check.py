@@ -6,10 +6,10 @@ from typing import Literal
 
 from ._diagnosis import diagnose
 from ._function import flatten
-from ._parts import PARTS, applicable
+from ._parts import PARTS, SECOND, applicable
 from ._point import Point
 from ._report import Report
-from ._verdict import Part, Undecided
+from ._verdict import Lost, Part, Undecided
 
 
 def check(
@@ -82,17 +82,23 @@ def _confirmed(name, point) -> Part:
     precision does not show to be right, double precision may.
     """
     part = _guarded(name, point)
-    if part.verdict == "undecided" and not part.raised and not point.is_double:
+    if part.verdict == "right" or part.raised:
+        return part
+    if not point.is_double and name not in _EXACT and point.is_the_same_in_double:
         again = _guarded(name, point.wide)
-        seen = again.verdict == "right"
-        return replace(again, detail=f"in double precision: {again.detail}") if seen else part
-    if part.verdict != "wrong" or part.raised:
+        if again.verdict == "right":
+            return replace(again, detail=f"in double precision: {again.detail}")
+    if part.verdict != "wrong":
         return part
     again = _guarded(name, replace(point, seed=point.seed + 1000))
     if again.verdict == "wrong":
         return part
     detail = f"in one direction and not in another: {part.detail}"
     return replace(part, verdict="undecided", detail=detail)
+
+
+# Parts that rounding has no part in, or that are held against double precision already.
+_EXACT = ("dtype", "pure", "primal", "zeros", "jvp", "vjp", "hessian", "third")
 
 
 def _guarded(name, point) -> Part:
@@ -103,8 +109,14 @@ def _guarded(name, point) -> Part:
         return Part(name, "undecided", detail=str(reason))
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        verdict = "undecided" if name == "cuda" or _is_refusal(error) else "wrong"
+        verdict = "undecided" if _decides_nothing(name, error) else "wrong"
         return Part(name, verdict, detail=reason, raised=True)
+
+
+def _decides_nothing(name, error) -> bool:
+    """A machine, or a derivative that nobody has: JAX without a rule does not have it either."""
+    beyond = name in (*SECOND, "third", "cuda")
+    return not isinstance(error, Lost) and (beyond or _is_refusal(error))
 
 
 def _is_refusal(error) -> bool:

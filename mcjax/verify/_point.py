@@ -13,7 +13,7 @@ conditioning is measured, and on the reference, not on what is tested.
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -171,6 +171,8 @@ class Point:
     def run(self, how: Callable, at: Probe):
         """What a route makes of a probe, on the host, in the precision of this point."""
         at = self._cast(at)
+        if shake := self._ways.get("shake"):
+            at = Probe(at.x, *(list(map(shake, leaves)) for leaves in at[1:]))
         group, traceable = self._way(how, at)
         with self.in_precision():
             if traceable:
@@ -270,9 +272,22 @@ class Point:
         """The reference y(x), a list of arrays, and its tolerance (see the head of this file)."""
         eps = eps or self.eps
         base = host(y(self.x))
-        moved = (host(y(there)) for there in self._neighbours(eps, moves))
+        with self._shaken(eps):
+            moved = [host(y(there)) for there in self._neighbours(eps, moves)]
         known = Known(base, self._bars(base, moved, eps))
         return self._with_noise(known, y, eps) if moves > 1 else known
+
+    @contextmanager
+    def _shaken(self, eps):
+        """Inside, every direction and cotangent moves by a rounding too: a derivative depends on it."""
+        random = np.random.default_rng(self.seed + 6)
+        self._ways["shake"] = lambda a: (wide(a) * (1 + eps * _signs(a.real, random))).astype(
+            a.dtype
+        )
+        try:
+            yield
+        finally:
+            del self._ways["shake"]
 
     def _with_noise(self, known, y, eps):
         """A reference on a stair does not move with one rounding, but it bends within √ε of x.
@@ -309,7 +324,7 @@ class Point:
         """What an approximate f is allowed on top."""
         if not self.approx:
             return tolerances
-        sizes = _largest(values)
+        sizes = largest(values)
         return [t + SAFETY * self.approx * s for t, s in zip(tolerances, sizes, strict=True)]
 
     def _neighbours(self, eps, moves):
@@ -328,7 +343,7 @@ class Point:
         p = self._where_it_runs(y)
         y, v = partial(y, p), list(map(wide, v))
         value, lost = p.rounding(y, self.eps)
-        noise = [self.approx * s for s in _largest(value)]
+        noise = [self.approx * s for s in largest(value)]
         along = partial(difference, y, v=v, domain=p.inside if p.domain else None, noise=noise)
         (there,) = p._neighbours(self.eps, 1)
         estimate = along(p.x)
@@ -343,19 +358,34 @@ class Point:
         return Known(estimate.value, tolerances)
 
     def _where_it_runs(self, y):
-        """In double precision, unless a rule insists on the types that it was given."""
+        """In double precision, unless f is another function there, or insists on its types."""
         try:
             y(self.wide, self.wide.x)
         except Exception:
             return self
-        return self.wide
+        return self.wide if self.is_the_same_in_double else self
+
+    @property
+    def is_the_same_in_double(self) -> bool:
+        """Is f in double precision the same function? Random numbers, for one, are others."""
+        if "same" not in self._ways:
+            pairs = zip(self.value(self.x), self.wide.value(self.x), strict=True)
+            self._ways["same"] = self.is_double or all(_close(a, b) for a, b in pairs)
+        return self._ways["same"]
+
+
+def _close(a, b):
+    """Is one the other in a lower precision, as far as its size goes?"""
+    a, b = wide(a), wide(b)
+    sizes = [np.abs(c).max(initial=0, where=np.isfinite(c)) for c in (a, b, a - b)]
+    return not sizes[2] > 0.3 * max(sizes[:2])
 
 
 def _plus(sign, a, d):
     return (wide(a) + sign * d).astype(a.dtype)
 
 
-def _largest(values):
+def largest(values):
     """The largest finite entry of each array."""
     return [np.abs(wide(y)).max(initial=0, where=np.isfinite(y)) for y in values]
 

@@ -18,6 +18,10 @@ class Undecided(Exception):
     """Nothing can be said, for the reason given."""
 
 
+class Lost(Exception):
+    """A rule takes a derivative away that the function has without it."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One comparison: digits obtained, digits required, and what that means.

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _function as route
 from .._point import SAFETY, Known, Point
-from .._verdict import Part, group_max, merge
+from .._verdict import Lost, Part, group_max, merge
 from ..differences import jvp as along
 from ..differences._line import wide
 from ._judge import each_alone, judge, pair, pairing_rounding, relative_error, sketch
@@ -121,7 +121,7 @@ def not_lost(p: Point, how) -> None:
     """
     lost, by_nature = p.missing(how), how is not route.vjp and p.missing(route.jvp)
     if lost and not by_nature and any(not q.missing(how) for q, _ in p.references):
-        raise TypeError(f"without its rule f has this derivative, with it not: {lost}")
+        raise Lost(f"without its rule f has this derivative, with it not: {lost}")
 
 
 def _vjp(p, w):

@@ -44,12 +44,15 @@ def _right_when_precise(p, rule, known, part):
 
 
 def _no_better_than_the_value(p, tolerances, values):
-    """Where f itself has lost digits in a low precision, no more is asked of its derivative."""
+    """Where f itself has lost digits in a low precision, no more is asked of its derivative, and
+    nothing below the rounding of f."""
     if p.is_double:
         return tolerances
-    error = max(map(relative_error, p.value(p.x), p.wide.value(p.wide.x)), default=0.0)
+    value = p.wide.value(p.wide.x)
+    error = max(map(relative_error, p.value(p.x), value), default=0.0)
+    unseen = p.eps * max((np.abs(wide(y)).max(initial=0) for y in value), default=0.0)
     return [
-        t + SAFETY * p.n * error * group_max(np.abs(y))
+        t + SAFETY * p.n * (error * group_max(np.abs(y)) + unseen)
         for t, y in zip(tolerances, values, strict=True)
     ]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _function as route
 from .._function import is_complex
-from .._point import Point
+from .._point import Known, Point
 from .._verdict import Part, merge
 from ..differences._line import wide
 from ._first import transpose_along, vjp_along
@@ -37,9 +37,7 @@ def _there(p, name) -> Part:
     parts = []
     if not p.missing(route.jvp):
         seen = sketch(p, p.outputs)
-        slope = p.difference(lambda q, x: seen(q.value(x)), v)
-        if not all(np.all(np.isfinite(t)) for t in slope.tolerance):
-            return Part("", "undecided", detail=f"at {name}: f has no derivative")
+        slope = _slope(p, seen)
         parts.append(judge(p, lambda q, x: seen(q.tangent(x, v)), slope))
     if not p.missing(route.vjp):
         parts.append(vjp_along(p, w, v))
@@ -49,6 +47,25 @@ def _there(p, name) -> Part:
         parts.append(hessian(p))
     worst = merge(parts)
     return replace(worst, detail=f"at {name}: {worst.detail}", at=p)
+
+
+def _slope(p, seen) -> Known:
+    """Differences along v; at a kink, where some entry has none, only those that are linear in v."""
+    _, v, u, _ = p.probe
+
+    def along(v):
+        return p.difference(lambda q, x: seen(q.value(x)), v)
+
+    slope = along(v)
+    if all(np.all(np.isfinite(t)) for t in slope.tolerance):
+        return slope
+    other, both = along(u), along([a + b for a, b in zip(v, u, strict=True)])
+    bars, three = [], (slope, other, both)
+    for i, (a, b, c) in enumerate(zip(*(k.value for k in three), strict=True)):
+        bar = sum(k.tolerance[i] for k in three)
+        linear = np.isfinite(bar) & (np.abs(a + b - c) <= bar)
+        bars.append(np.where(linear, slope.tolerance[i], np.inf))
+    return Known(slope.value, bars)
 
 
 def _defined(p, x) -> bool:
@@ -148,4 +165,8 @@ def _twice(a):
     return np.tile(a, (2,) * a.ndim)
 
 
-SIZES = (("n = 1", _one), ("twice the size", _twice))
+def _two(a):
+    return a[(slice(0, 2),) * a.ndim]
+
+
+SIZES = (("n = 1", _one), ("n = 2", _two), ("twice the size", _twice))

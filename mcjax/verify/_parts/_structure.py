@@ -4,8 +4,8 @@ import jax
 import numpy as np
 
 from .. import _function as route
-from .._point import SAFETY, Point
-from .._verdict import Part, merge
+from .._point import SAFETY, Known, Point, largest
+from .._verdict import Part, group_max, merge
 from ..differences._line import wide
 from ._judge import judge
 
@@ -52,13 +52,15 @@ def pure(p: Point) -> Part:
 
 
 def jit(p: Point) -> Part:
-    """Compiled against operation by operation."""
+    """Compiled against operation by operation: two roundings of one program share half their digits."""
     parts = []
     for how in p.first_routes:
         error = p.untraceable(how)
         if error and not p.untraceable(route.value):
             raise error
         known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
+        half = [np.sqrt(p.eps) * group_max(np.abs(wide(a))) for a in known.value]
+        known = Known(known.value, list(map(np.maximum, known.tolerance, half)))
         parts.append(judge(p, lambda q, x, h=how: flat(q.eagerly(h, x)), known))
     return merge(parts)
 
@@ -96,17 +98,19 @@ def linear(p: Point) -> Part:
 
 
 def _linear(p, apply, v, u):
-    """T(αv) = α T(v) and T(v + u) = T(v) + T(u)."""
+    """T(αv) = α T(v) and T(v + u) = T(v) + T(u), to a rounding of the largest entry."""
     of_v, of_u = (p.rounding(lambda x, v=v: apply(x, v)) for v in (v, u))
-    promised = [SAFETY * p.approx * np.abs(wide(y)).max(initial=0) for y in of_v.value]
+    promised = [SAFETY * p.approx * s for s in largest(of_v.value)]
+    unseen = [SAFETY * p.n * p.eps * s for s in map(max, largest(of_v.value), largest(of_u.value))]
     for scale in _SCALES:
         multiple = _times(scale, v)
         want = [scale * wide(y) for y in of_v.value]
-        bars = [abs(scale) * t + a for t, a in zip(of_v.tolerance, promised, strict=True)]
+        known = zip(of_v.tolerance, promised, unseen, strict=True)
+        bars = [abs(scale) * (t + c) + a for t, a, c in known]
         yield p.compare(apply(p.x, multiple), want, bars)
     both = [(a + b).astype(a.dtype) for a, b in zip(v, u, strict=True)]
     want = [wide(a) + wide(b) for a, b in zip(of_v.value, of_u.value, strict=True)]
-    bars = [a + b for a, b in zip(of_v.tolerance, of_u.tolerance, strict=True)]
+    bars = [sum(t) for t in zip(of_v.tolerance, of_u.tolerance, unseen, strict=True)]
     yield p.compare(apply(p.x, both), want, bars)
 
 
