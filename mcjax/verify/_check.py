@@ -32,7 +32,7 @@ def check(
       order: the highest derivative that is looked at: 1, 2 or 3.
       domain: where f is defined: a pair of bounds of every entry (None for none), or a predicate of
         the arguments. Nothing is asked outside.
-      level: "full" adds scan, checkpoint, single precision, and the lowering for CUDA.
+      level: "full" adds scan, checkpoint, a larger size, single precision, and lowering for CUDA.
       approx: the relative accuracy that f promises, where that is a solver's tolerance.
       seed: of the random directions and cotangents.
 

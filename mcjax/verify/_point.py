@@ -187,6 +187,16 @@ class Point:
         with self.in_precision():
             return how(self.function, jax.tree.map(jnp.asarray, at))
 
+    def eagerly_once(self, how: Callable):
+        """The same, remembered: a loop in f is compiled anew every time."""
+        if how not in self._eager:
+            self._eager[how] = self.eagerly(how)
+        return self._eager[how]
+
+    @cached_property
+    def _eager(self) -> dict:
+        return {}
+
     def missing(self, how: Callable) -> Exception | None:
         """What a route raises, if it cannot be taken."""
         try:

@@ -16,7 +16,7 @@ COLUMNS = {
     "first": ("truth jvp", "jvp", "vjp", "transpose", "conjugation"),
     "second": ("hessian", "rev∘rev", "fwd∘fwd", "third"),
     "transforms": ("vmap", "scan", "checkpoint"),
-    "special": ("special", "sizes"),
+    "special": ("special", "sizes", "larger"),
     "float32": ("float32",),
     "CUDA": ("cuda",),
 }

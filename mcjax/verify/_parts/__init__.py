@@ -5,7 +5,7 @@ They are listed from cause to consequence: the first that fails names the fault.
 
 from ._first import conjugation, jvp, primal, transpose, truth, truth_jvp, vjp
 from ._second import forward_over_forward, hessian, reverse_over_reverse, third
-from ._special import sizes, special
+from ._special import larger, sizes, special
 from ._structure import alone, dtype, jit, linear, pure, zeros
 from ._transforms import checkpoint, cuda, float32, scan, vmap
 
@@ -32,11 +32,12 @@ PARTS = {
     "checkpoint": checkpoint,
     "special": special,
     "sizes": sizes,
+    "larger": larger,
     "float32": float32,
     "cuda": cuda,
 }
 SECOND = ("hessian", "rev∘rev", "fwd∘fwd")
-FULL = ("scan", "checkpoint", "float32", "cuda")  # what the fast level leaves out
+FULL = ("scan", "checkpoint", "larger", "float32", "cuda")  # what the fast level leaves out
 
 
 def applicable(p, level: str) -> list[str]:

@@ -15,6 +15,7 @@ from ._judge import judge, sketch
 from ._second import hessian
 
 _AROUND = (0.0, 1e-3, -1e-3)  # of the size of x
+_APPROX = 1e-10  # faults are large there; f may well switch between formulas
 _MOST = 4  # arguments that are made special one by one
 
 
@@ -24,15 +25,25 @@ def special(p: Point) -> Part:
 
 
 def sizes(p: Point) -> Part:
-    """First derivatives at other sizes: every axis of length one, and every axis twice as long."""
-    resized = [
-        (name, replace(p, x=list(map(resize, p.x)), order=1, _ways={})) for name, resize in SIZES
-    ]
-    return merge([_there(q, name) for name, q in resized if _defined(q, q.x)])
+    """First derivatives at n = 1 and n = 2, by the first entries along every axis."""
+    return merge([_resized(p, "n = 1", _first(1)), _resized(p, "n = 2", _first(2))])
+
+
+def larger(p: Point) -> Part:
+    """First derivatives with every axis twice as long."""
+    return _resized(p, "twice the size", _twice)
+
+
+def _resized(p, name, resize):
+    there = replace(p, x=list(map(resize, p.x)), order=1, _ways={})
+    if not _defined(there, there.x):
+        return Part("", "undecided", detail=f"f is not defined at {name}")
+    return _there(there, name)
 
 
 def _there(p, name) -> Part:
-    """The derivatives at a point; what f does not have there decides nothing."""
+    """The derivatives at a point, to nine digits; what f does not have there decides nothing."""
+    p = replace(p, approx=max(p.approx, _APPROX))
     _, v, _, w = p.probe
     parts = []
     if not p.missing(route.jvp):
@@ -154,8 +165,8 @@ CHANGES = (
 )
 
 
-def _one(a):
-    return a[(slice(0, 1),) * a.ndim]
+def _first(n):
+    return lambda a: a[(slice(0, n),) * a.ndim]
 
 
 def _twice(a):
@@ -163,10 +174,3 @@ def _twice(a):
     if _is_square(a):
         return np.kron(np.eye(2, dtype=a.dtype), a) if a.ndim == 2 else a
     return np.tile(a, (2,) * a.ndim)
-
-
-def _two(a):
-    return a[(slice(0, 2),) * a.ndim]
-
-
-SIZES = (("n = 1", _one), ("n = 2", _two), ("twice the size", _twice))

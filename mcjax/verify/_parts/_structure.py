@@ -16,15 +16,21 @@ _MOST = 6  # arguments or outputs that are looked at one by one
 def dtype(p: Point) -> Part:
     """Shape, type and weak type: of tangents as of values, of cotangents as of inputs."""
     y = p.eagerly(route.value)
-    under = p.eagerly(lambda f, at: jax.vjp(f, at.x)[0])
-    parts = [_alike(under, y, "value under vjp")]
+    parts = [_alike(_value_under_vjp(p), y, "value under vjp")]
     if not p.missing(route.jvp):
-        primal, dy = p.eagerly(route.jvp)
+        primal, dy = p.eagerly_once(route.jvp)
         parts += [_alike(primal, y, "value under jvp"), _alike(dy, y, "tangent")]
     if not p.missing(route.vjp):
         x = p.eagerly(lambda f, at: at.x)
-        parts.append(_alike(p.eagerly(route.vjp)[1], x, "cotangent", p.names))
+        parts.append(_alike(p.eagerly_once(route.vjp)[1], x, "cotangent", p.names))
     return merge(parts)
+
+
+def _value_under_vjp(p):
+    """Also where the cotangent cannot be had."""
+    if p.missing(route.vjp):
+        return p.eagerly(lambda f, at: jax.vjp(f, at.x)[0])
+    return p.eagerly_once(route.vjp)[0]
 
 
 def _alike(got, want, what, names=None) -> Part:
@@ -45,7 +51,7 @@ def pure(p: Point) -> Part:
     parts = []
     for how in p.first_routes:
         known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
-        first, second = (flat(p.eagerly(how)) for _ in range(2))
+        first, second = flat(p.eagerly_once(how)), flat(p.eagerly(how))
         again = flat(p.run(how, p.probe))
         parts += [p.compare(second, first, known.tolerance), p.compare(again, *known)]
     return merge(parts)
@@ -61,8 +67,15 @@ def jit(p: Point) -> Part:
         known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
         half = [np.sqrt(p.eps) * group_max(np.abs(wide(a))) for a in known.value]
         known = Known(known.value, list(map(np.maximum, known.tolerance, half)))
-        parts.append(judge(p, lambda q, x, h=how: flat(q.eagerly(h, x)), known))
+        parts.append(judge(p, _eager(how), known))
     return merge(parts)
+
+
+def _eager(how):
+    def result(p, x):
+        return flat(p.eagerly_once(how) if x is p.x else p.eagerly(how, x))
+
+    return result
 
 
 def flat(tree) -> list[np.ndarray]:

@@ -21,7 +21,7 @@ _SECOND = (route.forward_over_reverse, route.reverse_over_reverse, route.forward
 
 
 def vmap(p: Point) -> Part:
-    """Batches of everything, of directions and cotangents, of one argument; against a loop."""
+    """Batches of inputs, directions and cotangents, with some inputs the same; against a loop."""
     _there_is_something(p)
     _allowed(p, lambda at: jax.vmap(p.function)([jnp.stack([a, a]) for a in at.x]))
     return merge([_vmap(p, axes) for axes in _axes(len(p.x))])
@@ -29,14 +29,15 @@ def vmap(p: Point) -> Part:
 
 def _axes(k) -> Iterator[Probe]:
     """What of a probe has a leading axis."""
-    yield Probe((0,) * k, 0, None, 0)
-    yield Probe((None,) * k, 0, None, 0)
-    if k > 1:
-        yield from (Probe(_only(i, k), None, None, None) for i in range(k))
+    if k == 1:
+        yield Probe((0,), 0, None, 0)
+        yield Probe((None,), 0, None, 0)
+    else:  # every argument once with a batch and once without
+        yield from (Probe(_every_second(i, k), 0, None, 0) for i in range(2))
 
 
-def _only(i, k):
-    return tuple(0 if j == i else None for j in range(k))
+def _every_second(first, k):
+    return tuple(0 if j % 2 == first else None for j in range(k))
 
 
 def _vmap(p, axes):
