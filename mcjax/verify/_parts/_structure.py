@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from .. import _function as route
-from .._point import SAFETY, Known, Point, largest
+from .._point import SAFETY, Known, Point
+from .._sizes import largest
 from .._verdict import Part, group_max, merge
 from ..differences._line import wide
 from ._judge import judge
