@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._routes import Routes
-from ._sizes import host, largest, matrix_size, signs
+from ._sizes import dimension, host, largest, matrix_size, signs
 from ._verdict import RESOLVED, Part, compare, group_max
 from ._without_rules import WithoutRules, has_rules
 from .differences import jvp as difference

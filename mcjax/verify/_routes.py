@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -65,18 +66,18 @@ class Routes:
     order: int = 2
     _ways: dict = field(default_factory=dict, compare=False, repr=False)
 
-    def at(self, x) -> "Routes":
+    def at(self, x) -> Self:
         """The same function at another input of the same shapes and types."""
         return replace(self, x=x)
 
     @cached_property
-    def wide(self) -> "Routes":
+    def wide(self) -> Self:
         """The same input in double precision."""
         if self.is_double:
             return self
         return replace(self, x=list(map(wide, self.x)), _ways=self._ways.setdefault("wide", {}))
 
-    def of(self, function: Callable) -> "Routes":
+    def of(self, function: Callable) -> Self:
         """Another function of the same leaves."""
         ways = self._ways.setdefault(function, {})
         return replace(self, function=function, _ways=ways)
@@ -199,7 +200,7 @@ class Routes:
 
     def in_precision(self):
         """The types of this point are to be had inside."""
-        needed = self.is_double and not jax.config.jax_enable_x64
+        needed = self.is_double and not jax.config.read("jax_enable_x64")
         return jax.enable_x64(True) if needed else nullcontext()
 
     def value(self, x) -> list:

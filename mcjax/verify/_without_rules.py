@@ -124,10 +124,14 @@ def _plain(parameter):
     if isinstance(parameter, tuple):
         return tuple(map(_plain, parameter))
     if isinstance(parameter, ClosedJaxpr):
-        return jax.make_jaxpr(lambda *args: _run(parameter, args))(*_inputs(parameter.jaxpr))
+        return _without(parameter)
     if isinstance(parameter, Jaxpr):
-        return _plain(ClosedJaxpr(parameter, ())).jaxpr
+        return _without(ClosedJaxpr(parameter, ())).jaxpr
     return parameter
+
+
+def _without(program: ClosedJaxpr) -> ClosedJaxpr:
+    return jax.make_jaxpr(lambda *args: _run(program, args))(*_inputs(program.jaxpr))
 
 
 def _inputs(jaxpr):

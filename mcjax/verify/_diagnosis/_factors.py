@@ -38,7 +38,8 @@ def _ratios(fault, i):
         found[k] = np.vdot(true, said) / size if size else 1.0
         if not fault.same(said, found[k] * true):
             return entries, None
-    return entries, found.real if np.abs(found.imag).max(initial=0) < 1e-5 else found
+    real = np.real(found)
+    return entries, real if np.abs(np.imag(found)).max(initial=0) < 1e-5 else found
 
 
 def _some_wrong(p, i, entries, x, right, ratios):

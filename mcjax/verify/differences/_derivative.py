@@ -1,6 +1,7 @@
 """The derivative of a function of one number, and along a direction."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,9 @@ def derivative(
     return along(f, *direction(number(x), 1.0), order, method, domain, noise)
 
 
-def jvp(f: Callable, x, v, *, method: str = "richardson", domain=None, noise=0.0) -> Estimate:
+def jvp(
+    f: Callable, x, v, *, method: str = "richardson", domain=None, noise: Any = 0.0
+) -> Estimate:
     """The derivative of f at x along v: pytrees of arrays of one structure.
 
     About 90 evaluations of f. The steps are relative to the size of x along v; v is not normalised.
