@@ -74,14 +74,19 @@ class Point(Routes):
         low, high = (np.nan if b is None else b for b in self.domain)
         return not any(np.any((wide(a).real < low) | (wide(a).real > high)) for a in x)
 
-    def rounding(self, y: Callable, eps: float | None = None, moves: int = 3) -> Known:
-        """The reference y(x), a list of arrays, and its tolerance (see the head of this file)."""
+    def rounding(
+        self, y: Callable, eps: float | None = None, moves: int = 3, exact: bool = False
+    ) -> Known:
+        """The reference y(x), a list of arrays, and its tolerance (see the head of this file).
+
+        An exact reference has no rounding of its own that could be noise.
+        """
         eps = eps or self.eps
         base = host(y(self.x))
         with self._shaken(eps):
             moved = [host(y(there)) for there in self._neighbours(eps, moves)]
         known = Known(base, self._bars(base, moved, eps))
-        return self._with_noise(known, y, eps) if moves > 1 else known
+        return known if exact else self._with_noise(known, y, eps)
 
     def _with_noise(self, known, y, eps):
         """A reference on a stair does not move with one rounding, but it bends within √ε of x.
@@ -136,7 +141,7 @@ class Point(Routes):
         """
         p = self._where_it_runs(y)
         y, v = partial(y, p), list(map(wide, v))
-        value, lost = p.rounding(y, self.eps)
+        value, lost = p.rounding(y, self.eps, exact=True)
         noise = [self.approx * s for s in largest(value)]
         along = partial(difference, y, v=v, domain=p.inside if p.domain else None, noise=noise)
         (there,) = p._neighbours(self.eps, 1)

@@ -12,6 +12,7 @@ Verdict = Literal["right", "wrong", "undecided"]
 
 RESOLVED = 1e-3  # a comparison that cannot see this relative error decides nothing
 MOST_DIGITS = 17.0
+_FAR = 1e3  # a reference with a bar too wide to be decisive is not believed within so many bars
 
 
 class Undecided(Exception):
@@ -83,7 +84,9 @@ def _compare(got, want, tolerance, label, sharp) -> Part:
     scale = group_max(np.where(decidable, np.abs(want), 0.0))
     scale = np.broadcast_to(np.where(scale > 0, scale, 1.0), want.shape)
     seen = tolerance <= sharp * scale
-    decidable &= np.isfinite(got) | seen
+    with np.errstate(all="ignore"):
+        far = np.isfinite(got) & (error > _FAR * tolerance)
+    decidable &= far | seen | (error <= tolerance)
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = np.where(decidable, error / tolerance, -1.0)
     at = np.unravel_index(ratio.argmax(), ratio.shape)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _function as route
 from .._point import SAFETY, Known, Point
-from .._verdict import Lost, Part, group_max, merge
+from .._verdict import RESOLVED, Lost, Part, group_max, merge
 from ..differences import jvp as along
 from ..differences._line import wide
 from ._judge import each_alone, judge, pair, pairing_rounding, relative_error, sketch
@@ -22,7 +22,7 @@ _NEAR = (1e-6, 3.7e-7)  # of the size of x
 def truth(p: Point) -> Part:
     """The value against the given truth."""
     exact = p.truth or p.function.f
-    want = p.rounding(lambda x: _leaves(exact(*_arguments(p, x))))
+    want = p.rounding(lambda x: _leaves(exact(*_arguments(p, x))), exact=True)
     return p.compare(p.value(p.x), *want)
 
 
@@ -32,7 +32,9 @@ def truth_jvp(p: Point) -> Part:
 
 
 def _truth_along(p, v):
-    want = p.rounding(lambda x: _leaves(p.truth_jvp(_arguments(p, x), _arguments(p, v))))
+    want = p.rounding(
+        lambda x: _leaves(p.truth_jvp(_arguments(p, x), _arguments(p, v))), exact=True
+    )
     return p.compare(p.tangent(p.x, v), *want)
 
 
@@ -92,6 +94,8 @@ def _by(q: Point, p: Point, y) -> Known | None:
         bends = _bend(q, y, known.value)
         error = max(map(relative_error, q.value(q.x), p.wide.value(q.x)), default=0.0)
     except Exception:
+        return None
+    if error > RESOLVED:
         return None
     lost = [SAFETY * p.n * error * group_max(np.abs(a)) for a in known.value]
     bars = zip(known.tolerance, lost, bends, strict=True)
