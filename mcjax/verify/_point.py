@@ -153,7 +153,7 @@ class Point(Routes):
         ):
             scale = np.maximum(np.abs(wide(size)), np.abs(slope))
             blind = (loss > self.sharp * group_max(scale)) & (scale > 0)
-            tolerances.append(np.where(blind, np.inf, 4 * error + move))
+            tolerances.append(np.where(blind, np.inf, 4 * error + move + loss))
         return Known(estimate.value, tolerances)
 
     def _where_it_runs(self, y):

@@ -16,7 +16,6 @@ COLUMNS = {
     "first": ("truth jvp", "jvp", "vjp", "transpose", "conjugation"),
     "second": ("hessian", "rev∘rev", "fwd∘fwd", "third"),
     "transforms": ("vmap", "scan", "checkpoint"),
-    "special": ("special", "sizes", "larger"),
     "float32": ("float32",),
     "CUDA": ("cuda",),
 }

@@ -19,6 +19,20 @@ _NUMBERS = (
     "vmap",
 )
 _NUMBERS += ("float32",)
+# The inputs are special already, and of several sizes.
+_ALL = (
+    *_NUMBERS,
+    "dtype",
+    "pure",
+    "jit",
+    "primal",
+    "zeros",
+    "linear",
+    "alone",
+    "scan",
+    "checkpoint",
+    "cuda",
+)
 _OTHER_SHAPES = {
     "batch": ("truth", "truth jvp", "vjp", "transpose", "hessian"),
     "complex": ("truth", "truth jvp", "vjp", "transpose", "conjugation", "hessian"),
@@ -65,7 +79,7 @@ class Entry:
 
 
 def _parts(name, position):
-    return _OTHER_SHAPES.get(name, _NUMBERS if position else None)
+    return _OTHER_SHAPES.get(name, _NUMBERS if position else _ALL)
 
 
 def _tuple(args):

@@ -23,6 +23,7 @@ def sharpen(known: Known, sharper: Known | None, trusted: bool) -> Known:
     values, bars = [], []
     for a, t, b, s in zip(*known, *sharper, strict=True):
         agrees = np.where(np.isfinite(t), _agree(a, t, b, s), trusted)
+        agrees &= (s > 0) | (a == b)  # zeros to the last bit are an underflow as often as a truth
         better = agrees & np.isfinite(b) & (s < np.where(np.isfinite(t), t, np.inf))
         values.append(np.where(better, b, a))
         bars.append(np.where(better, s, t))
