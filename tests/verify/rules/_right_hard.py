@@ -195,7 +195,10 @@ CANCELLATION = (
         (np.array(0.3),),
     ),
     Rule(
-        "1 - tanh² at 8", lambda x: 1 - jnp.tanh(x) ** 2, (np.array([8.0, 0.5]),), double_only=True
+        "1 - tanh² at 8",
+        lambda x: 1 - jnp.tanh(x) ** 2,
+        (np.array([8.0, 0.5]),),
+        double_only=True,  # tanh(8) is 1 to float32
     ),
     Rule(
         "log det of I + 1e-6 A",

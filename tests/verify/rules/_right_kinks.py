@@ -141,7 +141,12 @@ def weierstrass(x):
 
 OSCILLATION = (
     Rule("sin(1000 x)", lambda x: jnp.sin(1000 * x), (normal(3),)),
-    Rule("sin(1e7 x)", lambda x: jnp.sin(1e7 * x), (normal(3),), double_only=True),
+    Rule(
+        "sin(1e7 x)",
+        lambda x: jnp.sin(1e7 * x),
+        (normal(3),),
+        double_only=True,  # float32 keeps nothing of the phase
+    ),
     Rule("sin(1/x) at 0.02", lambda x: jnp.sin(1 / x), (np.array([0.02, -0.5]),)),
     Rule("Chebyshev polynomial of degree 50", chebyshev, (np.array([0.3, -0.97]),)),
     Rule("Weierstrass' function, six terms", weierstrass, (np.array(0.3),)),
