@@ -94,12 +94,13 @@ class Point(Routes):
         The bend y(x + d) - 2 y(x) + y(x - d) of a smooth y falls by 64 when d is divided by eight;
         what falls less is steps or noise.
         """
-        wider, closer = (self._bend(known.value, y, t * np.sqrt(eps)) for t in (1, 1 / 8))
+        wider, closer = (self.bend(known.value, y, t * np.sqrt(eps)) for t in (1, 1 / 8))
         noise = [np.where(b > a / 16, b, 0) for a, b in zip(wider, closer, strict=True)]
         bars = [t + SAFETY * group_max(b) for t, b in zip(known.tolerance, noise, strict=True)]
         return Known(known.value, bars)
 
-    def _bend(self, here, y, scale):
+    def bend(self, here, y, scale) -> list:
+        """|y(x + d) + y(x - d) - 2 y(x)| with d of this size: next to nothing, unless y has steps."""
         d = [scale * wide(v) for v in self.probe.v]
         sides = [list(map(partial(_plus, s), self.x, d)) for s in (1, -1)]
         if not all(map(self.inside, sides)):

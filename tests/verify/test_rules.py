@@ -16,10 +16,15 @@ DTYPES = ("float64", "float32")
 
 def by_name(rules, share):
     """Every rule in one precision, by turns; one of `share` is for every run, the rest are slow."""
-    for i, rule in enumerate(rules):
-        dtype = "float64" if rule.double_only else DTYPES[i // share % 2]
-        marks = () if i % share == 0 else (pytest.mark.slow,)
-        yield pytest.param(rule, dtype, id=f"{rule.name}-{dtype}", marks=marks)
+    return [
+        pytest.param(
+            rule,
+            dtype := "float64" if rule.double_only else DTYPES[i // share % 2],
+            id=f"{rule.name}-{dtype}",
+            marks=() if i % share == 0 else (pytest.mark.slow,),
+        )
+        for i, rule in enumerate(rules)
+    ]
 
 
 @pytest.fixture(autouse=True, scope="module")

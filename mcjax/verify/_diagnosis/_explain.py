@@ -12,13 +12,11 @@ from itertools import combinations
 import numpy as np
 
 from .._parts._judge import alone
-from .._without_rules import WithoutRules, tangents_by_term
+from .._without_rules import tangents_by_term
 from ..differences._line import wide
 from ._changes import changes, projections
 from ._factors import elementwise
 from ._fault import Fault
-
-_DIRECTIONS = 3
 
 
 def explain(fault: Fault) -> str:
@@ -33,10 +31,10 @@ def explain(fault: Fault) -> str:
 
 
 def _directions(p):
-    """Random directions; the last two differ from the first entry by entry."""
+    """Random directions; the last differs from the first entry by entry."""
     random = np.random.default_rng(p.seed + 4)
-    stretched = [[(a * random.uniform(0.5, 1.5, a.shape)).astype(a.dtype) for a in p.probe.v]]
-    return [p.probe.v, p.probe.u, *stretched][:_DIRECTIONS]
+    stretched = [(a * random.uniform(0.5, 1.5, a.shape)).astype(a.dtype) for a in p.probe.v]
+    return [p.probe.v, p.probe.u, stretched]
 
 
 def _asked(answer, directions) -> np.ndarray:
@@ -170,7 +168,7 @@ def _terms_along(p, v) -> dict:
     try:
         with p.in_precision():
             leaves, v = [np.asarray(a) for a in p.x], list(map(wide, v))
-            found = tangents_by_term(WithoutRules(p.function).f, leaves, v)
+            found = tangents_by_term(p.function, leaves, v)
             return {f"{name} ({i})": y for i, (name, y) in enumerate(found)}
     except Exception:
         return {}

@@ -21,7 +21,8 @@ _NEAR = (1e-6, 3.7e-7)  # of the size of x
 
 def truth(p: Point) -> Part:
     """The value against the given truth."""
-    exact = p.truth or p.function.f
+    exact = p.truth
+    assert exact is not None
     want = p.rounding(lambda x: _leaves(exact(*_arguments(p, x))), exact=True)
     return p.compare(p.value(p.x), *want)
 
@@ -91,7 +92,7 @@ def _by(q: Point, p: Point, y) -> Known | None:
     """What a reference says, where autodiff can do it; it is as accurate as its value."""
     try:
         known = q.rounding(y, p.eps)
-        bends = _bend(q, y, known.value)
+        bends = list(map(np.maximum, *(q.bend(known.value, y, scale) for scale in _NEAR)))
         error = max(map(relative_error, q.value(q.x), p.wide.value(q.x)), default=0.0)
     except Exception:
         return None
@@ -100,17 +101,6 @@ def _by(q: Point, p: Point, y) -> Known | None:
     lost = [SAFETY * p.n * error * group_max(np.abs(a)) for a in known.value]
     bars = zip(known.tolerance, lost, bends, strict=True)
     return Known(known.value, [a + b + SAFETY * p.n * c for a, b, c in bars])
-
-
-def _bend(q, y, here):
-    """|y(x + d) + y(x - d) - 2 y(x)| for small d: next to nothing, unless y is a stair or noise."""
-    bends = [np.zeros(a.shape) for a in here]
-    for scale in _NEAR:
-        d = [scale * a for a in q.probe.v]
-        plus, minus = (y([a + sign * b for a, b in zip(q.x, d, strict=True)]) for sign in (1, -1))
-        new = [np.abs(a + b - 2 * c) for a, b, c in zip(plus, minus, here, strict=True)]
-        bends = list(map(np.maximum, bends, new))
-    return bends
 
 
 def vjp(p: Point) -> Part:

@@ -95,6 +95,11 @@ def sketch(p: Point, likes) -> Callable:
     return lambda y: [pair(w, y) for w in weights]
 
 
+def times(scale, leaves) -> list[np.ndarray]:
+    """The leaves, multiplied and of their own types."""
+    return [(scale * wide(a)).astype(a.dtype) for a in leaves]
+
+
 def alone(leaves, keep) -> list[np.ndarray]:
     """The leaves, all zero but one."""
     return [a if i == keep else np.zeros_like(a) for i, a in enumerate(leaves)]

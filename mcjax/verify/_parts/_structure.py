@@ -8,7 +8,8 @@ from .._point import SAFETY, Known, Point
 from .._sizes import largest
 from .._verdict import Part, group_max, merge
 from ..differences._line import wide
-from ._judge import judge
+from ._judge import alone as only
+from ._judge import judge, times
 
 _SCALES = (1e3, -1.0, 1e-3)
 _MOST = 6  # arguments or outputs that are looked at one by one
@@ -88,9 +89,9 @@ def zeros(p: Point) -> Part:
     """The derivative along nothing is nothing."""
     parts = []
     if not p.missing(route.jvp):
-        parts.append(_nothing(p, p.tangent(p.x, _times(0.0, p.probe.v)), p.tangent(p.x, p.probe.v)))
+        parts.append(_nothing(p, p.tangent(p.x, times(0.0, p.probe.v)), p.tangent(p.x, p.probe.v)))
     if not p.missing(route.vjp):
-        nothing = p.cotangent(p.x, _times(0.0, p.probe.w))
+        nothing = p.cotangent(p.x, times(0.0, p.probe.w))
         parts.append(_nothing(p, nothing, p.cotangent(p.x, p.probe.w), p.names))
     return merge(parts)
 
@@ -117,7 +118,7 @@ def _linear(p, apply, v, u):
     promised = [SAFETY * p.approx * s for s in largest(of_v.value)]
     unseen = [SAFETY * p.n * p.eps * s for s in map(max, largest(of_v.value), largest(of_u.value))]
     for scale in _SCALES:
-        multiple = _times(scale, v)
+        multiple = times(scale, v)
         want = [scale * wide(y) for y in of_v.value]
         known = zip(of_v.tolerance, promised, unseen, strict=True)
         bars = [abs(scale) * (t + c) + a for t, a, c in known]
@@ -126,10 +127,6 @@ def _linear(p, apply, v, u):
     want = [wide(a) + wide(b) for a, b in zip(of_v.value, of_u.value, strict=True)]
     bars = [sum(t) for t in zip(of_v.tolerance, of_u.tolerance, unseen, strict=True)]
     yield p.compare(apply(p.x, both), want, bars)
-
-
-def _times(scale, leaves):
-    return [(scale * wide(a)).astype(a.dtype) for a in leaves]
 
 
 def alone(p: Point) -> Part:
@@ -145,7 +142,7 @@ def alone(p: Point) -> Part:
 
 
 def _tangent_alone(p, i):
-    v = [a if j == i else np.zeros_like(a) for j, a in enumerate(p.probe.v)]
+    v = only(p.probe.v, i)
     known = p.rounding(lambda x: p.tangent(x, v))
     got = p.eagerly(lambda f, at: jax.jvp(_of_one(f, at.x, i), (at.x[i],), (at.v[i],))[1])
     return p.compare(flat(got), *known)
@@ -162,7 +159,7 @@ def _of_one(f, x, i):
 
 
 def _output_alone(p, i):
-    w = [a if j == i else np.zeros_like(a) for j, a in enumerate(p.probe.w)]
+    w = only(p.probe.w, i)
     known = p.rounding(lambda x: p.cotangent(x, w))
     got = p.eagerly(lambda f, at: jax.vjp(lambda x: f(x)[i], at.x)[1](at.w[i])[0])
     return p.compare(flat(got), *known, p.names)

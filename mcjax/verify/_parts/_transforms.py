@@ -13,7 +13,7 @@ from .._function import Probe
 from .._point import Known, Point
 from .._verdict import Part, Undecided, merge
 from ..differences._line import wide
-from ._judge import judge
+from ._judge import judge, times
 from ._structure import flat
 
 _BATCH = (1.0, 0.75, 1.25)  # multiples of the input
@@ -63,7 +63,7 @@ def _flat_axes(p, axes):
 def _probes(p, axes) -> list[Probe]:
     """The batch as a list: what is not batched stays the same."""
     _, v, u, w = p.probe
-    directions, cotangents = (v, u, _times(-1, v)), (w, _times(-1, w), _times(2, w))
+    directions, cotangents = (v, u, times(-1, v)), (w, times(-1, w), times(2, w))
     return [
         Probe(
             _moved(p, axes.x, scale),
@@ -76,16 +76,9 @@ def _probes(p, axes) -> list[Probe]:
 
 
 def _moved(p, axes, scale):
-    x = [_scaled(a, scale if axis == 0 else 1) for a, axis in zip(p.x, axes, strict=True)]
+    scaled = times(scale, p.x)
+    x = [b if axis == 0 else a for a, b, axis in zip(p.x, scaled, axes, strict=True)]
     return x if p.inside(x) else p.x
-
-
-def _times(scale, leaves):
-    return [_scaled(a, scale) for a in leaves]
-
-
-def _scaled(a, scale):
-    return (scale * wide(a)).astype(a.dtype)
 
 
 def _loop(p, probes) -> Known:

@@ -32,12 +32,13 @@ def sharpen(known: Known, sharper: Known | None, trusted: bool) -> Known:
 
 def vote(known: Known, given: Known | None, thirds: Iterable[Known | None]) -> Known:
     """What is known, after a vote on the entries where it contradicts a given reference."""
-    if given is None or not any(np.any(m) for m in _disputes(known, given)):
+    disputes = _disputes(known, given) if given is not None else []
+    if given is None or not any(map(np.any, disputes)):
         return known
     voters = [third for third in thirds if third is not None]
     values, bars = [], []
     for i, (a, t, b, s) in enumerate(zip(*known, *given, strict=True)):
-        disputed = _disputes(known, given)[i]
+        disputed = disputes[i]
         for_known, for_given = (
             np.any([_agree(x, bar, v.value[i], v.tolerance[i]) for v in voters], axis=0)
             for x, bar in ((a, t), (b, s))
