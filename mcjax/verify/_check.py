@@ -84,7 +84,8 @@ def _confirmed(name, point) -> Part:
     part = _guarded(name, point)
     if part.verdict == "right" or part.raised:
         return part
-    if not point.is_double and name not in _EXACT and point.is_the_same_in_double:
+    low = part.verdict == "undecided" or name not in _EXACT
+    if low and not point.is_double and point.is_the_same_in_double:
         again = _guarded(name, point.wide)
         if again.verdict == "right":
             return replace(again, detail=f"in double precision: {again.detail}")

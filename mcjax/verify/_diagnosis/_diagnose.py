@@ -22,7 +22,6 @@ _SENTENCES = {
     "scan": "wrong inside a scan alone",
     "checkpoint": "wrong under checkpoint alone",
 }
-_PRECISIONS = (("bfloat16", 2.0**-8), ("float16", 2.0**-11), ("float32", 2.0**-24))
 
 
 def diagnose(p: Point, wrong: tuple[Part, ...]) -> str:
@@ -61,7 +60,7 @@ def _of_values(p, part):
     fault = fault_of(p, part)
     if fault is None:
         return ""
-    return _entry(fault) or explain(fault) or _precision(fault)
+    return _entry(fault) or explain(fault)
 
 
 def _detached(p):
@@ -87,16 +86,4 @@ def _entry(fault) -> str:
         if index is not None:
             at = [int(k) for k in np.unravel_index(index, p.x[i].shape)]
             return f"wrong at {name}{at} alone"
-    return ""
-
-
-def _precision(fault) -> str:
-    """Digits of a shorter type, everywhere."""
-    said = fault.says(fault.point.probe.v)
-    true = fault.measure(fault.true(fault.point.probe.v))
-    with np.errstate(all="ignore"):
-        error = np.nanmax(np.abs(said - true) / np.abs(true))
-    for name, unit in _PRECISIONS:
-        if unit > 4 * fault.point.eps and unit / 16 < error < 8 * unit:
-            return f"computed in lower precision, like {name}"
     return ""

@@ -2,8 +2,8 @@
 
 With the right map D and the wrong one T, and simple changes P of an argument or an output:
 
-    T = 0,    T = c D,    T = D P,    T = P D,    T P = D,    T = c D P,
-    T = D - (1 - c) (one term of it),    T = D R  or  R D  with a diagonal R.
+    T = 0,    T = c D,    T = conj D conj,    T = D P,    T = P D,    T P = D,    T = c D P,
+    T = D - (1 - c) (one term of it),    T = D R  with a diagonal R.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,24 @@ from ._changes import changes, projections
 from ._factors import elementwise
 from ._fault import Fault
 
+_PRECISIONS = (("bfloat16", 2.0**-8), ("float16", 2.0**-11), ("float32", 2.0**-24))
+
 
 def explain(fault: Fault) -> str:
     """What turns the right derivative into the wrong one, and in which argument; "" if unknown."""
     directions = _directions(fault.point)
     if not np.all(np.isfinite(_asked(fault.says, directions))):
         return "not finite"
-    for hypotheses in (_whole, _swapped, _by_argument, _by_output, _terms):
+    for hypotheses in (
+        _whole,
+        _conjugated,
+        _swapped,
+        _by_argument,
+        _by_output,
+        _terms,
+        _precision,
+        _by_entry,
+    ):
         for name in hypotheses(fault, directions):
             return name
     return ""
@@ -53,6 +64,8 @@ def _whole(fault, directions) -> Iterator[str]:
     said, true = _asked(fault.says, directions), _truth(fault, directions)
     if fault.same(said, true):
         return
+    if not np.any(true):
+        yield "not zero, where the derivative is zero"
     if (
         fault.same(said, 0 * said)
         or np.abs(said).max() < 1e-3 * fault.tolerance * np.abs(true).max()
@@ -79,15 +92,38 @@ def _factor(c) -> str:
     return f"wrong factor {c:.6g}"
 
 
+def _conjugated(fault, directions) -> Iterator[str]:
+    """T = conj D conj: what it is multiplied with is conjugated."""
+    if fault.point.is_complex:
+        turned = _truth(fault, [list(map(np.conj, v)) for v in directions], _conjugate)
+        if fault.same(_asked(fault.says, directions), turned):
+            yield "needless conjugate of the derivative: an adjoint in place of a transpose"
+
+
+def _conjugate(arrays):
+    return [np.conj(wide(a)) for a in arrays]
+
+
 def _swapped(fault, directions) -> Iterator[str]:
-    """Tangents or cotangents of two arguments in each other's place."""
+    """Tangents or cotangents of two arguments, or of two outputs, in each other's place."""
     p = fault.point
     said = _asked(fault.says, directions)
-    for i, j in combinations(range(len(p.x)), 2):
-        if p.x[i].shape == p.x[j].shape and p.x[i].dtype == p.x[j].dtype:
-            swapped = [_with(_with(v, i, v[j]), j, v[i]) for v in directions]
-            if fault.same(said, _truth(fault, swapped)):
-                yield f"swapped arguments: {p.names[i]} and {p.names[j]}"
+    for i, j in _alike(p.x):
+        if fault.same(said, _truth(fault, [_exchanged(v, i, j) for v in directions])):
+            yield f"swapped arguments: {p.names[i]} and {p.names[j]}"
+    for i, j in _alike(p.outputs):
+        if fault.same(said, _truth(fault, directions, lambda y, i=i, j=j: _exchanged(y, i, j))):
+            yield f"swapped outputs: {i} and {j}"
+
+
+def _alike(leaves):
+    """The pairs that could be confused."""
+    pairs = combinations(enumerate(leaves), 2)
+    return [(i, j) for (i, a), (j, b) in pairs if (a.shape, a.dtype) == (b.shape, b.dtype)]
+
+
+def _exchanged(leaves, i, j):
+    return _with(_with(leaves, i, leaves[j]), j, leaves[i])
 
 
 def _with(leaves, i, a):
@@ -108,7 +144,7 @@ def _by_argument(fault, directions) -> Iterator[str]:
         if c is not None:
             yield f"{_factor(c)} in {name}"
         yield from _changed_argument(fault, mine, i, said, true)
-        yield from elementwise(fault, i)
+        yield from elementwise(fault, i, named=True)
 
 
 def _changed_argument(fault, mine, i, said, true):
@@ -135,32 +171,76 @@ def _lost(what):
 def _by_output(fault, directions) -> Iterator[str]:
     """A change of one output."""
     said = _asked(fault.says, directions)
-    for k, y in enumerate(fault.true(directions[0])):
+    for k, (y, name) in enumerate(zip(fault.true(directions[0]), fault.outputs, strict=True)):
+        if len(fault.outputs) > 1:
+            yield from _multiplied(fault, directions, k, name)
         for what, change in (*changes(wide(y)), *projections(wide(y))):
             changed = _truth(fault, directions, lambda y, k=k, c=change: _with(y, k, c(wide(y[k]))))
             if fault.same(said, changed):
-                yield f"{_lost(what)} of {_output(fault, k)}"
+                yield f"{_lost(what)} of {name}"
             c = _ratio(fault, said, changed)
             if c is not None:
-                yield f"{_lost(what)} of {_output(fault, k)}, and {_factor(c)}"
+                yield f"{_lost(what)} of {name}, and {_factor(c)}"
 
 
-def _output(fault, k):
-    return f"output {k}" if len(fault.point.outputs) > 1 else "the output"
+def _multiplied(fault, directions, k, name):
+    """One output among several is zero, or has a factor."""
+    others = _truth(fault, directions, lambda y: _with(y, k, 0 * wide(y[k])))
+    said, true = _asked(fault.says, directions), _truth(fault, directions)
+    if fault.same(said, others):
+        yield f"missing: {name} is zero"
+    c = _ratio(fault, said - others, true - others)
+    if c is not None:
+        yield f"{_factor(c)} in {name}"
 
 
 def _terms(fault, directions) -> Iterator[str]:
-    """A term of a product or chain rule that is missing, or has a factor."""
-    p = fault.point.wide
+    """A term of a product or chain rule that is missing, or else has a factor."""
+    directions = directions[:2]
     said, true = _asked(fault.says, directions), _truth(fault, directions)
-    without = [_terms_along(p, v) for v in directions[:2]]
+    without = [_terms_along(fault.point.wide, v) for v in directions]
+    factors = {}
     for name in without[0] if all(without) else ():
-        term = np.stack([t - fault.measure(w[name]) for t, w in zip(true, without, strict=False)])
-        c = _ratio(fault, said[: len(term)] - true[: len(term)], term)
-        if c is None or fault.same(true[: len(term)], term):
-            continue
-        what = "missing term" if abs(c + 1) < 1e-4 else f"{_factor(1 + c)} of the term"
-        yield f"{what} through {name}"
+        term = np.stack([t - fault.measure(w[name]) for t, w in zip(true, without, strict=True)])
+        c = _ratio(fault, said - true, term)
+        if c is not None and not fault.same(true, term):
+            factors[name] = 1 + c
+    if factors:
+        name = min(factors, key=lambda name: abs(factors[name]) > 1e-4)
+        missing = abs(factors[name]) <= 1e-4
+        what = "missing term" if missing else f"{_factor(factors[name])} of the term"
+        yield f"{what} through {name}{_at_fault(fault, directions)}"
+
+
+def _at_fault(fault, directions) -> str:
+    """The one argument that is at fault, where there are several."""
+    names, wrong = fault.point.names, _wrong_arguments(fault, directions)
+    return f", in {names[wrong[0]]}" if len(wrong) == 1 < len(names) else ""
+
+
+def _wrong_arguments(fault, directions) -> list[int]:
+    found = []
+    for i in range(len(fault.point.x)):
+        mine = [alone(v, i) for v in directions]
+        if not fault.same(_asked(fault.says, mine), _truth(fault, mine)):
+            found.append(i)
+    return found
+
+
+def _precision(fault, directions) -> Iterator[str]:
+    """Digits of a shorter type, everywhere."""
+    said, true = _asked(fault.says, directions), _truth(fault, directions)
+    with np.errstate(all="ignore"):
+        error = np.nanmax(np.abs(said - true) / np.abs(true))
+    for name, unit in _PRECISIONS:
+        if unit > 4 * fault.point.eps and unit / 16 < error < 8 * unit:
+            yield f"computed in lower precision, like {name}"
+
+
+def _by_entry(fault, directions) -> Iterator[str]:
+    """Some factor of every entry, for want of anything simpler."""
+    for i in _wrong_arguments(fault, directions):
+        yield from elementwise(fault, i, named=False)
 
 
 def _terms_along(p, v) -> dict:

@@ -27,12 +27,14 @@ class Fault:
       says: direction ↦ vector of numbers, by the rule.
       true: direction ↦ list of arrays, by the references.
       measure: list of arrays ↦ vector of numbers.
+      outputs: the names of what is true.
     """
 
     point: Point
     says: Callable
     true: Callable
     measure: Callable
+    outputs: list[str]
 
     @property
     def tolerance(self) -> float:
@@ -49,8 +51,10 @@ class Fault:
 
 def fault_of(p: Point, part: str) -> Fault | None:
     """The linear map in which a part of a check found a fault."""
-    if part in ("hessian", "rev∘rev", "fwd∘fwd", "third"):
+    if part in ("hessian", "rev∘rev", "fwd∘fwd"):
         return _second(p)
+    if part == "third":
+        return _third(p)
     if part in ("vjp", "transpose") and not p.missing(route.vjp):
         return _reverse(p)
     if not p.missing(route.jvp):
@@ -59,7 +63,7 @@ def fault_of(p: Point, part: str) -> Fault | None:
 
 
 def _forward(p):
-    return Fault(p, lambda v: vector(p.tangent(p.x, v)), _truth(p), vector)
+    return Fault(p, lambda v: vector(p.tangent(p.x, v)), _truth(p), vector, _outputs(p))
 
 
 def _reverse(p):
@@ -71,6 +75,7 @@ def _reverse(p):
         lambda v: np.stack([pair(g, v) for g in cotangents]),
         _truth(p),
         lambda y: np.stack([pair(w, y) for w in ws]),
+        _outputs(p),
     )
 
 
@@ -86,7 +91,30 @@ def _second(p):
         lambda v: vector(p.run(how, at._replace(v=v))),
         lambda v: p.difference(lambda q, x: q.cotangent(x, at.w), v).value,
         vector,
+        _cotangents(p),
     )
+
+
+def _third(p):
+    """Along v three times: not linear, but linear changes of it are the same."""
+    at, second = p.probe, route.forward_over_reverse
+
+    def true(v):
+        return p.difference(lambda q, x: q.run(second, at._replace(x=x, v=v)), v).value
+
+    def says(v):
+        return vector(p.run(route.forward_over_second, at._replace(v=v)))
+
+    return Fault(p, says, true, vector, _cotangents(p))
+
+
+def _outputs(p):
+    many = len(p.outputs) > 1
+    return [f"output {k}" if many else "the output" for k in range(len(p.outputs))]
+
+
+def _cotangents(p):
+    return [f"the cotangent of {name}" for name in p.names]
 
 
 def _truth(p):

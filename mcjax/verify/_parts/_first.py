@@ -114,15 +114,23 @@ def not_lost(p: Point, how) -> None:
 
     A custom_vjp takes the forward mode away by its nature, and nobody is told that it is wrong.
     """
-    lost, by_nature = p.missing(how), how is not route.vjp and p.missing(route.jvp)
-    if lost and not by_nature and any(not q.missing(how) for q, _ in p.references):
-        raise Lost(f"without its rule f has this derivative, with it not: {lost}")
+    by_nature = how not in (route.vjp, route.reverse_over_reverse) and p.missing(route.jvp)
+    if not by_nature and (error := lost(p, how)):
+        raise error
+
+
+def lost(p: Point, how) -> Lost | None:
+    """Why f does not have a derivative that it has without its rules."""
+    error = p.missing(how)
+    if error and any(not q.missing(how) for q, _ in p.references):
+        return Lost(f"without its rule f has this derivative, with it not: {error}")
+    return None
 
 
 def _vjp(p, w):
     directions = (p.probe.v, p.probe.u, *each_alone(p.probe.v))
     slopes = [paired_difference(p, w, v) for v in directions]
-    parts = [_paired(p, w, v, s) for v, s in zip(directions, slopes, strict=True)]
+    parts = [paired(p, w, v, s) for v, s in zip(directions, slopes, strict=True)]
     for q, trusted in p.references:
         known = _by(q, p, lambda x, q=q: q.cotangent(x, w))
         if known and all(map(lambda v, s, k=known: _agrees(k, v, s, trusted), directions, slopes)):
@@ -132,7 +140,7 @@ def _vjp(p, w):
 
 def vjp_along(p: Point, w, v) -> Part:
     """A cotangent, paired with one direction."""
-    return _paired(p, w, v, paired_difference(p, w, v))
+    return paired(p, w, v, paired_difference(p, w, v))
 
 
 def paired_difference(p: Point, w, v) -> Known:
@@ -140,7 +148,8 @@ def paired_difference(p: Point, w, v) -> Known:
     return p.difference(lambda q, x: [pair(w, q.value(x))], v)
 
 
-def _paired(p, w, v, known):
+def paired(p: Point, w, v, known: Known) -> Part:
+    """A cotangent, paired with one direction, against what is known of the pairing."""
     rounding = pairing_rounding(p, p.cotangent(p.x, w), v)
     known = Known(known.value, [known.tolerance[0] + rounding])
     return judge(p, lambda q, x: [pair(q.cotangent(x, w), v)], known)

@@ -19,6 +19,7 @@ def hessian(p: Point) -> Part:
 
 def reverse_over_reverse(p: Point) -> Part:
     """Reverse over reverse against forward over reverse, or against differences of the gradient."""
+    not_lost(p, route.reverse_over_reverse)
     if p.missing(route.forward_over_reverse):
         return _over_reverse(p, route.reverse_over_reverse)
     at = p.probe

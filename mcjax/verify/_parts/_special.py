@@ -8,14 +8,16 @@ import numpy as np
 from .. import _function as route
 from .._function import is_complex
 from .._point import Known, Point
+from .._sizes import like, matrix_size
 from .._verdict import Part, merge
 from ..differences._line import wide
-from ._first import transpose_along, vjp_along
+from ._first import lost, paired, paired_difference, transpose_along
 from ._judge import judge, sketch
 from ._second import hessian
 
 _AROUND = (0.0, 1e-3, -1e-3)  # of the size of x
 _APPROX = 1e-10  # faults are large there; f may well switch between formulas
+_DIRECTIONS = 3  # in which a slope must be linear
 _MOST = 4  # arguments that are made special one by one
 
 
@@ -38,45 +40,68 @@ def _resized(p, name, resize):
     there = replace(p, x=list(map(resize, p.x)), order=1, _ways={})
     if not _defined(there, there.x):
         return Part("", "undecided", detail=f"f is not defined at {name}")
+    for how in p.first_routes:
+        if error := lost(there, how):
+            raise error
     return _there(there, name)
 
 
 def _there(p, name) -> Part:
     """The derivatives at a point, to nine digits; what f does not have there decides nothing."""
     p = replace(p, approx=max(p.approx, _APPROX))
-    _, v, _, w = p.probe
+    w, v = p.probe.w, p.probe.v
     parts = []
     if not p.missing(route.jvp):
-        seen = sketch(p, p.outputs)
-        slope = _slope(p, seen)
-        parts.append(judge(p, lambda q, x: seen(q.tangent(x, v)), slope))
+        parts.append(_tangent(p, v))
     if not p.missing(route.vjp):
-        parts.append(vjp_along(p, w, v))
+        parts.append(_cotangent(p, w, v))
     if len(parts) == 2:
         parts.append(transpose_along(p, w, v))
-    if p.order >= 2 and not p.missing(route.forward_over_reverse):
+    smooth = all(part.verdict == "right" for part in parts)
+    if p.order >= 2 and smooth and not p.missing(route.forward_over_reverse):
         parts.append(hessian(p))
     worst = merge(parts)
     return replace(worst, detail=f"at {name}: {worst.detail}", at=p)
 
 
-def _slope(p, seen) -> Known:
-    """Differences along v; at a kink, where some entry has none, only those that are linear in v."""
-    _, v, u, _ = p.probe
+def _tangent(p, v):
+    seen = sketch(p, p.outputs)
+    return _where_linear(
+        p,
+        lambda u: p.difference(lambda q, x: seen(q.value(x)), u),
+        lambda slope: judge(p, lambda q, x: seen(q.tangent(x, v)), slope),
+    )
 
-    def along(v):
-        return p.difference(lambda q, x: seen(q.value(x)), v)
 
-    slope = along(v)
-    if all(np.all(np.isfinite(t)) for t in slope.tolerance):
-        return slope
-    other, both = along(u), along([a + b for a, b in zip(v, u, strict=True)])
-    bars, three = [], (slope, other, both)
-    for i, (a, b, c) in enumerate(zip(*(k.value for k in three), strict=True)):
-        bar = sum(k.tolerance[i] for k in three)
-        linear = np.isfinite(bar) & (np.abs(a + b - c) <= bar)
-        bars.append(np.where(linear, slope.tolerance[i], np.inf))
-    return Known(slope.value, bars)
+def _cotangent(p, w, v):
+    return _where_linear(
+        p, lambda u: paired_difference(p, w, u), lambda slope: paired(p, w, v, slope)
+    )
+
+
+def _where_linear(p, slope, verdict) -> Part:
+    """The verdict on the slope along v, where it is linear in v: where not, f has no derivative.
+
+    Along a line a kink may well be smooth: the odd function t |v| is.
+    """
+    v = p.probe.v
+    known = slope(v)
+    part = verdict(known)
+    if part.verdict != "wrong":
+        return part
+    random, bars = np.random.default_rng(p.seed + 7), known.tolerance
+    for _ in range(_DIRECTIONS):
+        u = [like(a, random, matrix_size(a)) for a in p.x]
+        linear = _add_up(known, slope(u), slope([a + b for a, b in zip(v, u, strict=True)]))
+        bars = [np.where(is_so, bar, np.inf) for is_so, bar in zip(linear, bars, strict=True)]
+    return verdict(Known(known.value, bars))
+
+
+def _add_up(a, b, both) -> list[np.ndarray]:
+    """Which entries of two slopes make those of a third?"""
+    bars = [s + t + r for s, t, r in zip(a.tolerance, b.tolerance, both.tolerance, strict=True)]
+    sums = zip(a.value, b.value, both.value, bars, strict=True)
+    return [np.isfinite(bar) & (np.abs(x + y - z) <= bar) for x, y, z, bar in sums]
 
 
 def _defined(p, x) -> bool:

@@ -169,7 +169,6 @@ ARGUMENTS = (
         lambda b, x: jnp.where(b, jnp.sin(x), x**2),
         (np.array([True, False, True]), normal(3)),
     ),
-    Rule("integers alone", lambda n: n * 2, (np.array([1, 2, 3]),)),
     Rule(
         "dict with nested lists",
         lambda p: {"out": p["a"] * p["b"][0], "rest": p["b"][1]},

@@ -170,7 +170,7 @@ def symmetric_exponential_divided_by_its_gaps(A, dA):
     return V @ (quotients * (V.T @ symmetrised(dA) @ V)) @ V.T
 
 
-@wrong(GAPPED, parts=("special",), diagnosis="zero|missing")
+@wrong(GAPPED, parts=("special",), diagnosis="zero|missing|diagonal")
 @tangent_of(symmetric_exponential)
 def symmetric_exponential_masked_where_gaps_vanish(A, dA):
     w, V = jnp.linalg.eigh(A)

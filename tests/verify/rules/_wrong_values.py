@@ -69,7 +69,7 @@ def huber_loss_with_the_quadratic_slope_everywhere(r, dr):
     return r * dr
 
 
-@wrong(VECTOR, parts=("jvp",), diagnosis="elementwise factor|wrong branch|zero")
+@wrong(2 * VECTOR, parts=("jvp",), diagnosis="elementwise factor|wrong branch|zero")
 @tangent_of(lambda x: jnp.minimum(x, 1.0))
 def saturation_that_lets_every_tangent_through(x, dx):
     return dx
@@ -159,7 +159,7 @@ def unbiased_variance_with_the_biased_slope(x, g):
     return (g * 2 * (x - jnp.mean(x)) / x.size,)
 
 
-@wrong(VECTOR, POSITIVE, parts=("vjp", "alone"), diagnosis="sign.*argument 1")
+@wrong(VECTOR, normal(4), parts=("vjp", "alone"), diagnosis="sign.*argument 1")
 @cotangent_of(lambda x, y: jnp.linalg.norm(x - y))
 def distance_with_one_sign_for_both(x, y, g):
     u = (x - y) / jnp.linalg.norm(x - y)
@@ -178,7 +178,7 @@ def one_entry_of_fifty(x, g):
     return (g * jnp.where(jnp.arange(x.size) == 37, 1.0, jnp.exp(x)),)
 
 
-@wrong(VECTOR, parts=("vjp",), diagnosis="elementwise factor")
+@wrong(VECTOR, parts=("vjp",), diagnosis="factor")
 @cotangent_of(lambda y: jnp.sum(y) - (y[0] + y[-1]) / 2)
 def trapezoid_with_full_weights_at_the_ends(y, g):
     return (g * jnp.ones_like(y),)
