@@ -31,7 +31,10 @@ def main():
         jobs = [pool.submit(examine, *row, arguments.seeds) for row in plan]
         rows = []
         for k, job in enumerate(jobs):
-            rows.append(job.result())
+            row = job.result()
+            rows.append(row)
+            if row["surprise"]:
+                print(f"\r{row['kind']} {row['dtype']} {row['name']}: {row['surprise']}")
             print(f"\r{k + 1} of {len(jobs)}", end="", flush=True)
     print()
     found = {
@@ -42,9 +45,6 @@ def main():
     }
     for line in table(found["summary"]):
         print(line)
-    for row in rows:
-        if row["surprise"]:
-            print(f"{row['kind']} {row['dtype']} {row['name']}: {row['surprise']}")
     if arguments.keep:
         KEPT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 

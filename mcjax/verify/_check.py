@@ -1,14 +1,14 @@
 """The checker: a function's derivatives against everything that they must agree with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal
 
 from ._diagnosis import diagnose
 from ._function import flatten
-from ._parts import PARTS, SECOND, applicable
+from ._parts import ELSEWHERE, PARTS, SECOND, applicable
 from ._point import Point
-from ._report import Report
+from ._report import OUTSIDE, Report
 from ._verdict import Lost, Part, Undecided
 
 
@@ -69,10 +69,20 @@ def check(
 def report(point: Point, title: str, level: str = "full", parts=None) -> Report:
     """The parts that apply at a point, or those of them that are named."""
     names = [name for name in applicable(point, level) if parts is None or name in parts]
-    found = Report(
-        title, tuple(_confirmed(name, point) for name in names), seed=point.seed, point=point
-    )
+    found = Report(title, tuple(_verdicts(names, point)), seed=point.seed, point=point)
     return replace(found, diagnosis=diagnose(point, found.wrong))
+
+
+def _verdicts(names, point) -> Iterator[Part]:
+    """One part after another; other inputs say nothing of a rule that is wrong at x itself."""
+    wrong = False
+    for name in names:
+        if wrong and name in ELSEWHERE:
+            yield Part(name, "undecided", detail="not looked at: wrong at the input itself")
+            continue
+        part = _confirmed(name, point)
+        wrong |= part.verdict == "wrong" and name in OUTSIDE
+        yield part
 
 
 def _confirmed(name, point) -> Part:

@@ -141,7 +141,8 @@ class Point(Routes):
 
         y takes a `Point` and an input. The tolerance is four times the error bar, and 10 n times how
         far the derivative moves with its input, by differences again. No difference sees a function
-        through its rounding: where y itself keeps less than three digits, nothing is known.
+        through its rounding: where y keeps less than three digits of what it is here and nearby,
+        nothing is known.
         """
         p = self._where_it_runs(y)
         y, v = partial(y, p), list(map(wide, v))
@@ -151,14 +152,23 @@ class Point(Routes):
         (there,) = p._neighbours(self.eps, 1)
         estimate = along(p.x)
         moves = p._bars(estimate.value, [along(there).value], self.eps)
-        tolerances = []
-        for slope, error, move, size, loss in zip(
-            estimate.value, estimate.error, moves, value, lost, strict=True
-        ):
-            scale = np.maximum(np.abs(wide(size)), np.abs(slope))
-            blind = (loss > self.sharp * group_max(scale)) & (scale > 0)
-            tolerances.append(np.where(blind, np.inf, 4 * error + move + loss))
-        return Known(estimate.value, tolerances)
+        sizes = map(_larger, value, p._nearby(y, v))
+        found = zip(estimate.value, estimate.error, moves, lost, sizes, strict=True)
+        return Known(*map(list, zip(*(self._seen(*one) for one in found), strict=True)))
+
+    def _seen(self, slope, error, move, loss, size):
+        """A slope and its tolerance; one that is nothing to the digits that y has is zero."""
+        resolved = self.sharp * group_max(np.maximum(size, np.abs(slope)))
+        tolerance = 4 * error + move + loss
+        zero = (np.abs(slope) <= tolerance) & (tolerance <= resolved)
+        blind = (loss > resolved) & (resolved > 0)
+        tolerance = np.where(zero, tolerance + np.abs(slope), tolerance)
+        return np.where(zero, 0, slope), np.where(blind, np.inf, tolerance)
+
+    def _nearby(self, y, v):
+        """y an eighth of v further on, where it is finite."""
+        there = moved(self.x, v, 1 / 8)
+        return host(y(there if self.inside(there) else self.x))
 
     def _where_it_runs(self, y):
         """In double precision, unless f is another function there, or insists on its types."""
@@ -177,6 +187,12 @@ class Point(Routes):
         except Exception:  # f insists on its types
             return False
         return all(map(_close, self.value(self.x), wide))
+
+
+def _larger(here, there):
+    """The larger size of two values, or of the one that is finite."""
+    here, there = np.abs(wide(here)), np.abs(wide(there))
+    return np.where(here < there, there, here)
 
 
 def _runs(y, p):

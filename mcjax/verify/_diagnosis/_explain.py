@@ -196,6 +196,8 @@ def _multiplied(fault, directions, k, name):
 
 def _terms(fault, directions) -> Iterator[str]:
     """A term of a product or chain rule that is missing, or else has a factor."""
+    if fault.order > 1:
+        return
     directions = directions[:2]
     said, true = _asked(fault.says, directions), _truth(fault, directions)
     without = [_terms_along(fault.point.wide, v) for v in directions]

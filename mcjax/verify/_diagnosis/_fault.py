@@ -28,6 +28,8 @@ class Fault:
       true: direction ↦ list of arrays, by the references.
       measure: list of arrays ↦ vector of numbers.
       outputs: the names of what is true.
+      order: of the derivative.
+      y: (point, x) ↦ list of arrays that this is the derivative of.
     """
 
     point: Point
@@ -35,6 +37,8 @@ class Fault:
     true: Callable
     measure: Callable
     outputs: list[str]
+    order: int
+    y: Callable
 
     @property
     def tolerance(self) -> float:
@@ -63,49 +67,56 @@ def fault_of(p: Point, part: str) -> Fault | None:
 
 
 def _forward(p):
-    return Fault(p, lambda v: vector(p.tangent(p.x, v)), _truth(p), vector, _outputs(p))
+    return Fault(p, lambda v: vector(p.tangent(p.x, v)), _truth(p), vector, _outputs(p), 1, _value)
 
 
 def _reverse(p):
     random = np.random.default_rng(p.seed + 3)
-    ws = [[_like(a, random) for a in p.probe.w] for _ in range(_COTANGENTS)]
-    cotangents = [p.cotangent(p.x, w) for w in ws]
+    more = min(_COTANGENTS, sum(a.size for a in p.probe.w)) - 1
+    ws = [p.probe.w, *([_like(a, random) for a in p.probe.w] for _ in range(more))]
+    cotangents = [p.eagerly_once(route.vjp)[1], *(p.cotangent(p.x, w) for w in ws[1:])]
     return Fault(
         p,
         lambda v: np.stack([pair(g, v) for g in cotangents]),
         _truth(p),
         lambda y: np.stack([pair(w, y) for w in ws]),
         _outputs(p),
+        1,
+        _value,
     )
 
 
 def _second(p):
-    at = p.probe
-    how = (
-        route.reverse_over_reverse
-        if p.missing(route.forward_over_reverse)
-        else route.forward_over_reverse
-    )
-    return Fault(
-        p,
-        lambda v: vector(p.run(how, at._replace(v=v))),
-        lambda v: p.difference(lambda q, x: q.cotangent(x, at.w), v).value,
-        vector,
-        _cotangents(p),
-    )
+    at, missing = p.probe, p.missing(route.forward_over_reverse)
+    how = route.reverse_over_reverse if missing else route.forward_over_reverse
+
+    def y(q, x):
+        return q.cotangent(x, at.w)
+
+    def says(v):
+        return vector(p.run(how, at._replace(v=v)))
+
+    return Fault(p, says, lambda v: p.difference(y, v).value, vector, _cotangents(p), order=2, y=y)
 
 
 def _third(p):
     """Along v three times: not linear, but linear changes of it are the same."""
-    at, second = p.probe, route.forward_over_reverse
+    at = p.probe
+
+    def y(q, x, v=at.v):
+        return q.run(route.forward_over_reverse, at._replace(x=x, v=v))
 
     def true(v):
-        return p.difference(lambda q, x: q.run(second, at._replace(x=x, v=v)), v).value
+        return p.difference(lambda q, x: y(q, x, v), v).value
 
     def says(v):
         return vector(p.run(route.forward_over_second, at._replace(v=v)))
 
-    return Fault(p, says, true, vector, _cotangents(p))
+    return Fault(p, says, true, vector, _cotangents(p), order=3, y=y)
+
+
+def _value(q, x):
+    return q.value(x)
 
 
 def _outputs(p):

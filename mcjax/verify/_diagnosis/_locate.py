@@ -42,6 +42,6 @@ def _gap(fault, v):
     """What the rule says along v, less a central difference."""
     p = fault.point.wide
     h = natural_step(p.x, v) * _STEP
-    plus, minus = (p.value(moved(p.x, v, t)) for t in (h, -h))
+    plus, minus = (fault.y(p, moved(p.x, v, t)) for t in (h, -h))
     slope = [(wide(a) - wide(b)) / (2 * h) for a, b in zip(plus, minus, strict=True)]
     return fault.says(v) - fault.measure(slope)

@@ -37,6 +37,7 @@ PARTS = {
     "cuda": cuda,
 }
 SECOND = ("hessian", "rev∘rev", "fwd∘fwd")
+ELSEWHERE = ("special", "sizes", "larger")
 FULL = ("scan", "checkpoint", "larger", "float32", "cuda")  # what the fast level leaves out
 
 

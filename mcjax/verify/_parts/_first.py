@@ -176,11 +176,11 @@ def transpose_along(p: Point, w, v) -> Part:
     return equal_pairings(p, lambda x: (w, p.tangent(x, v)), lambda x: (p.cotangent(x, w), v))
 
 
-def equal_pairings(p: Point, left, right) -> Part:
-    """Two pairings that exact arithmetic makes equal."""
+def equal_pairings(p: Point, left, right, unseen: float = 0.0) -> Part:
+    """Two pairings that exact arithmetic makes equal, where they are larger than what is unseen."""
     (a, a_bar), (b, b_bar) = (p.rounding(lambda x, y=y: [pair(*y(x))]) for y in (left, right))
     rounding = sum(pairing_rounding(p, *y(p.x)) for y in (left, right))
-    return p.compare(a, b, [a_bar[0] + b_bar[0] + rounding])
+    return p.compare(a, b, [a_bar[0] + b_bar[0] + rounding + unseen])
 
 
 def conjugation(p: Point) -> Part:

@@ -4,7 +4,7 @@ from .. import _function as route
 from .._point import Point
 from .._verdict import Part, merge
 from ._first import equal_pairings, not_lost
-from ._judge import judge, sketch
+from ._judge import judge, pairing_rounding, sketch
 
 
 def hessian(p: Point) -> Part:
@@ -53,10 +53,13 @@ def _over_tangent(p):
         seen = sketch(p, p.outputs)
         known = p.difference(lambda q, x: seen(q.tangent(x, at.v)), at.u)
         return judge(p, lambda q, x: seen(q.run(twice, at._replace(x=x))), known)
+    # terms of the size of the first derivative may cancel to nothing: of softmax where it is saturated
+    nothing = p.eps * pairing_rounding(p, p.cotangent(p.x, at.w), at.u)
     return equal_pairings(
         p,
         lambda x: (at.w, p.run(twice, at._replace(x=x))),
         lambda x: (p.run(mixed, at._replace(x=x)), at.u),
+        nothing,
     )
 
 

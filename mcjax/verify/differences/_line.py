@@ -6,7 +6,7 @@ it is traced once and mapped over the t.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -76,13 +76,23 @@ class Line:
             return [np.stack(y) for y in zip(*map(self._on_host, ts), strict=True)]
 
     def _on_host(self, t):
-        there = moved(self.x, self.v, t)
+        ends, structure = self._ends
+        there = structure.unflatten([(a + t * b).astype(d, copy=False) for a, b, d in ends])
         try:
             if self.inside(there):
                 return [wide(y) for y in jax.tree.leaves(self.f(there))]
         except (ArithmeticError, ValueError):
             pass
         return [np.full_like(y, np.nan) for y in self.at]
+
+    @cached_property
+    def _ends(self):
+        """What `moved` makes of x and v, once for all steps."""
+        leaves, structure = jax.tree.flatten(self.x)
+        along = jax.tree.leaves(self.v)
+        return [
+            (wide(a), wide(b), np.asarray(a).dtype) for a, b in zip(leaves, along, strict=True)
+        ], structure
 
     def _in_trace(self, t):
         ok = self.inside(moved(self.x, self.v, t, jnp))
@@ -100,7 +110,7 @@ def namespace(*trees):
 def wide(x, xp=np):
     """An array in the default precision of xp (double, for NumPy), real or complex."""
     x = xp.asarray(x)
-    return x.astype(xp.result_type(complex if xp.iscomplexobj(x) else float))
+    return x.astype(xp.result_type(complex if xp.iscomplexobj(x) else float), copy=False)
 
 
 def moved(x, v, t, xp=np):
