@@ -131,11 +131,12 @@ def _decides_nothing(name, error) -> bool:
 
 
 def _is_refusal(error) -> bool:
-    """Does JAX say that a mode does not exist (a custom_vjp forward, a while_loop backward)?"""
+    """Does JAX say that there is no such thing (a custom_vjp forward, a while_loop backward)?"""
     phrases = (
         "forward-mode",
         "custom_lin",
         "everse-mode differentiation does not",
         "callbacks do not support",
+        "UNIMPLEMENTED",  # by the compiler of this machine
     )
     return isinstance(error, NotImplementedError) or any(p in str(error) for p in phrases)

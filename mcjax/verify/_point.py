@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import _function as route
+from ._function import Probe
 from ._routes import Routes
-from ._sizes import dimension, host, largest, matrix_size, signs
+from ._sizes import dimension, host, largest, leaves, matrix_size, signs
 from ._verdict import RESOLVED, Part, compare, group_max
 from ._without_rules import WithoutRules, has_rules
 from .differences import jvp as difference
@@ -136,23 +138,53 @@ class Point(Routes):
             there = moved(self.x, [signs(a, random) * matrix_size(a) for a in self.x], eps)
             yield there if self.inside(there) else self.x
 
+    def of_itself(self, how: Callable, at: Probe) -> Known:
+        """The leaves of what a route says, for comparison with what it says in other circumstances."""
+        known = self.rounding(lambda x: leaves(self.run(how, at._replace(x=x))))
+        hidden = [np.zeros(())] * len(known.value)
+        if how is route.jvp:
+            hidden[len(self.outputs) :] = self.hidden_in_tangents
+        if how is route.vjp:
+            hidden[len(self.outputs) :] = self.hidden_in_cotangents(at.w)
+        return Known(known.value, list(map(np.add, known.tolerance, hidden)))
+
+    @cached_property
+    def hidden_in_tangents(self) -> list:
+        """What rounding inside of f hides of each output's derivative along a direction as large as x.
+
+        Terms of the size of f may cancel in it to nothing, as in a saturated softmax. No input that
+        moves shows that.
+        """
+        return [SAFETY * self.n * self.eps * s for s in largest(self.value(self.x))]
+
+    def hidden_in_cotangents(self, w) -> list:
+        """The same of the cotangents of w, entry by entry."""
+        return [self.hidden_in_pairings(w) / matrix_size(a) for a in self.x]
+
+    def hidden_in_pairings(self, w) -> float:
+        """The same of <w, J v>."""
+        sizes = zip(largest(w), self.hidden_in_tangents, strict=True)
+        return float(sum(a * b for a, b in sizes))
+
     def difference(self, y: Callable, v) -> Known:
         """The derivative of y at x along v, by differences in double precision.
 
         y takes a `Point` and an input. The tolerance is four times the error bar, and 10 n times how
         far the derivative moves with its input, by differences again. No difference sees a function
-        through its rounding: where y keeps less than three digits of what it is here and nearby,
-        nothing is known.
+        through its rounding: where y keeps less than three digits of its size, here and nearby,
+        nothing is known. At x alone it may well keep none: sin(x)/x between 0 and ε.
         """
         p = self._where_it_runs(y)
         y, v = partial(y, p), list(map(wide, v))
-        value, lost = p.rounding(y, self.eps, exact=True)
+        value, here = p.rounding(y, self.eps, exact=True)
+        nearby, there = p._nearby(v).rounding(y, self.eps, exact=True)
+        lost = map(np.fmin, here, there)
         noise = [self.approx * s for s in largest(value)]
         along = partial(difference, y, v=v, domain=p.inside if p.domain else None, noise=noise)
-        (there,) = p._neighbours(self.eps, 1)
+        (shaken,) = p._neighbours(self.eps, 1)
         estimate = along(p.x)
-        moves = p._bars(estimate.value, [along(there).value], self.eps)
-        sizes = map(_larger, value, p._nearby(y, v))
+        moves = p._bars(estimate.value, [_surely(estimate, along(shaken))], self.eps)
+        sizes = map(_larger, value, nearby)
         found = zip(estimate.value, estimate.error, moves, lost, sizes, strict=True)
         return Known(*map(list, zip(*(self._seen(*one) for one in found), strict=True)))
 
@@ -165,10 +197,10 @@ class Point(Routes):
         tolerance = np.where(zero, tolerance + np.abs(slope), tolerance)
         return np.where(zero, 0, slope), np.where(blind, np.inf, tolerance)
 
-    def _nearby(self, y, v):
-        """y an eighth of v further on, where it is finite."""
+    def _nearby(self, v):
+        """An eighth of v further on, where that is inside."""
         there = moved(self.x, v, 1 / 8)
-        return host(y(there if self.inside(there) else self.x))
+        return self.at(there) if self.inside(there) else self
 
     def _where_it_runs(self, y):
         """In double precision, unless f is another function there, or insists on its types."""
@@ -187,6 +219,15 @@ class Point(Routes):
         except Exception:  # f insists on its types
             return False
         return all(map(_close, self.value(self.x), wide))
+
+
+def _surely(here, there) -> list[np.ndarray]:
+    """The value there as near to the value here as the bars of both allow."""
+    with np.errstate(all="ignore"):
+        apart = [wide(b) - wide(a) for a, b in zip(here.value, there.value, strict=True)]
+        bars = map(np.add, here.error, there.error)
+        kept = [np.fmax(0, 1 - bar / np.abs(d)) for bar, d in zip(bars, apart, strict=True)]
+    return [wide(a) + d * k for a, d, k in zip(here.value, apart, kept, strict=True)]
 
 
 def _larger(here, there):

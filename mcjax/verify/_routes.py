@@ -16,6 +16,7 @@ from ._sizes import entry_size, host, like, matrix_size, signs
 from ._without_rules import uses
 from .differences._line import wide
 
+_LARGE = 100_000  # entries
 _SMALL = 1000  # entries of a value that is remembered
 _DOUBLE = float(np.finfo(np.float64).eps)
 _GROUPS = (
@@ -93,6 +94,11 @@ class Routes:
         """Are all inputs double precision?"""
         return self.eps == _DOUBLE
 
+    @cached_property
+    def is_large(self) -> bool:
+        """Are there more entries than can be looked at often?"""
+        return sum(a.size for a in self.x) > _LARGE
+
     @property
     def precision(self) -> str:
         """The name of the lowest precision among the inputs."""
@@ -129,6 +135,8 @@ class Routes:
         if shake := self._ways.get("shake"):
             at = Probe(at.x, *(list(map(shake, leaves)) for leaves in at[1:]))
         group, traceable = self._way(how, at)
+        if self.is_large:  # running what is not asked for takes longer than compiling it apart
+            group = (how,)
         with self.in_precision():
             if traceable:
                 out = route.compiled(self.function, group, at)[group.index(how)]

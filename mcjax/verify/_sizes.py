@@ -1,5 +1,6 @@
 """How large numbers are: what a rounding is measured in, and what a direction is made of."""
 
+import jax
 import numpy as np
 
 from ._function import is_complex
@@ -17,6 +18,11 @@ def dimension(shape):
     if len(shape) >= 2:
         return max(shape[-2:])
     return 1 + np.log2(max(1, *shape)) if shape else 1
+
+
+def leaves(tree) -> list[np.ndarray]:
+    """Values and derivatives as one list on the host."""
+    return host(jax.tree.leaves(tree))
 
 
 def host(arrays) -> list[np.ndarray]:

@@ -113,7 +113,7 @@ def group_max(x):
 def digits(relative_error) -> float:
     """Correct decimal digits, between 0 and those of a double."""
     floor = 10.0**-MOST_DIGITS
-    return float(np.clip(-np.log10(max(float(relative_error), floor)), 0.0, MOST_DIGITS))
+    return float(np.clip(-np.log10(max(float(relative_error), floor)), 0.0, MOST_DIGITS)) + 0.0
 
 
 def merge(parts) -> Part:

@@ -17,6 +17,7 @@ from ..differences._line import wide
 from ._changes import changes, projections
 from ._factors import elementwise
 from ._fault import Fault
+from ._matrices import by_block, by_row, factor
 
 _PRECISIONS = (("bfloat16", 2.0**-8), ("float16", 2.0**-11), ("float32", 2.0**-24))
 
@@ -32,9 +33,11 @@ def explain(fault: Fault) -> str:
         _swapped,
         _by_argument,
         _by_output,
+        _of_blocks,
         _terms,
         _precision,
         _by_entry,
+        _of_rows,
     ):
         for name in hypotheses(fault, directions):
             return name
@@ -71,25 +74,9 @@ def _whole(fault, directions) -> Iterator[str]:
         or np.abs(said).max() < 1e-3 * fault.tolerance * np.abs(true).max()
     ):
         yield "missing: the derivative is zero"
-    c = _ratio(fault, said, true)
+    c = fault.ratio(said, true)
     if c is not None:
-        yield f"{_factor(c)} of the whole derivative"
-
-
-def _ratio(fault, said, true):
-    """The c with said = c true, where there is one."""
-    size = np.vdot(true, true)
-    if not np.isfinite(size) or size == 0:
-        return None
-    c = np.vdot(true, said) / size
-    return c if fault.same(said, c * true) and abs(c) > fault.tolerance else None
-
-
-def _factor(c) -> str:
-    c = c.real if abs(np.imag(c)) <= 1e-5 * abs(c) else c
-    if abs(c + 1) < 1e-4:
-        return "wrong sign"
-    return f"wrong factor {c:.6g}"
+        yield f"{factor(c)} of the whole derivative"
 
 
 def _conjugated(fault, directions) -> Iterator[str]:
@@ -140,9 +127,9 @@ def _by_argument(fault, directions) -> Iterator[str]:
             continue
         if not np.any(said):
             yield f"missing: the derivative with respect to {name} is zero"
-        c = _ratio(fault, said, true)
+        c = fault.ratio(said, true)
         if c is not None:
-            yield f"{_factor(c)} in {name}"
+            yield f"{factor(c)} in {name}"
         yield from _changed_argument(fault, mine, i, said, true)
         yield from elementwise(fault, i, named=True)
 
@@ -155,9 +142,9 @@ def _changed_argument(fault, mine, i, said, true):
         changed = _truth(fault, moved)
         if fault.same(said, changed):
             yield f"{_lost(what)} of {name}"
-        c = _ratio(fault, said, changed)
+        c = fault.ratio(said, changed)
         if c is not None:
-            yield f"{_lost(what)} of {name}, and {_factor(c)}"
+            yield f"{_lost(what)} of {name}, and {factor(c)}"
         if fault.same(_asked(fault.says, moved), true):
             yield f"missing {what} of {name}"
 
@@ -178,9 +165,9 @@ def _by_output(fault, directions) -> Iterator[str]:
             changed = _truth(fault, directions, lambda y, k=k, c=change: _with(y, k, c(wide(y[k]))))
             if fault.same(said, changed):
                 yield f"{_lost(what)} of {name}"
-            c = _ratio(fault, said, changed)
+            c = fault.ratio(said, changed)
             if c is not None:
-                yield f"{_lost(what)} of {name}, and {_factor(c)}"
+                yield f"{_lost(what)} of {name}, and {factor(c)}"
 
 
 def _multiplied(fault, directions, k, name):
@@ -189,9 +176,9 @@ def _multiplied(fault, directions, k, name):
     said, true = _asked(fault.says, directions), _truth(fault, directions)
     if fault.same(said, others):
         yield f"missing: {name} is zero"
-    c = _ratio(fault, said - others, true - others)
+    c = fault.ratio(said - others, true - others)
     if c is not None:
-        yield f"{_factor(c)} in {name}"
+        yield f"{factor(c)} in {name}"
 
 
 def _terms(fault, directions) -> Iterator[str]:
@@ -204,13 +191,13 @@ def _terms(fault, directions) -> Iterator[str]:
     factors = {}
     for name in without[0] if all(without) else ():
         term = np.stack([t - fault.measure(w[name]) for t, w in zip(true, without, strict=True)])
-        c = _ratio(fault, said - true, term)
+        c = fault.ratio(said - true, term)
         if c is not None and not fault.same(true, term):
             factors[name] = 1 + c
     if factors:
         name = min(factors, key=lambda name: abs(factors[name]) > 1e-4)
         missing = abs(factors[name]) <= 1e-4
-        what = "missing term" if missing else f"{_factor(factors[name])} of the term"
+        what = "missing term" if missing else f"{factor(factors[name])} of the term"
         yield f"{what} through {name}{_at_fault(fault, directions)}"
 
 
@@ -229,14 +216,31 @@ def _wrong_arguments(fault, directions) -> list[int]:
     return found
 
 
+def _of_blocks(fault, directions):
+    return by_block(fault)
+
+
+def _of_rows(fault, directions):
+    return by_row(fault)
+
+
 def _precision(fault, directions) -> Iterator[str]:
-    """Digits of a shorter type, everywhere."""
+    """Digits of a shorter type, everywhere: an error that is another one next to it."""
+    error = _relative_error(fault, directions)
+    other = fault.elsewhere()
+    if other is None or not np.any(error):
+        return
+    change = np.nanmax(np.abs(error - _relative_error(other, directions)))
+    size = np.nanmax(np.abs(error))
+    for name, unit in _PRECISIONS:
+        if unit > 4 * fault.point.eps and unit / 16 < size < 8 * unit and change > size / 4:
+            yield f"computed in lower precision, like {name}"
+
+
+def _relative_error(fault, directions):
     said, true = _asked(fault.says, directions), _truth(fault, directions)
     with np.errstate(all="ignore"):
-        error = np.nanmax(np.abs(said - true) / np.abs(true))
-    for name, unit in _PRECISIONS:
-        if unit > 4 * fault.point.eps and unit / 16 < error < 8 * unit:
-            yield f"computed in lower precision, like {name}"
+        return (said - true) / np.abs(true)
 
 
 def _by_entry(fault, directions) -> Iterator[str]:

@@ -7,6 +7,7 @@ vector of numbers, and so does the truth.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from .. import _function as route
 from .._parts._first import tangent
 from .._parts._judge import pair
 from .._point import Point
-from ..differences._line import wide
+from ..differences._line import moved, wide
 
 _COTANGENTS = 3
+_MATRIX = 64  # entries on either side of a matrix that is looked at whole
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Fault:
       outputs: the names of what is true.
       order: of the derivative.
       y: (point, x) ↦ list of arrays that this is the derivative of.
+      part: in which it was found.
+      jacobian: () ↦ the matrix of the rule, for all outputs and inputs; None if it is not linear.
     """
 
     point: Point
@@ -39,6 +43,8 @@ class Fault:
     outputs: list[str]
     order: int
     y: Callable
+    part: str
+    jacobian: Callable | None
 
     @property
     def tolerance(self) -> float:
@@ -52,25 +58,64 @@ class Fault:
         finite = np.all(np.isfinite(a)) and np.all(np.isfinite(b))
         return bool(finite and np.abs(a - b).max(initial=0) <= self.tolerance * size)
 
+    def ratio(self, said, true, zero: bool = False):
+        """The c with said = c true, where there is one; c = 0 only if that is asked for."""
+        size = np.vdot(true, true)
+        if not np.isfinite(size) or size == 0:
+            return (None if np.any(said) else 1.0) if zero else None
+        c = np.vdot(true, said) / size
+        return c if self.same(said, c * true) and (zero or abs(c) > self.tolerance) else None
+
+    @cached_property
+    def matrices(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The matrix of the rule and the right one, where they are real and small."""
+        p = self.point
+        sizes = [sum(a.size for a in leaves) for leaves in (p.x, self.true(p.probe.v))]
+        if self.jacobian is None or p.is_complex or max(sizes) > _MATRIX:
+            return None
+        columns = [vector(self.true(e)) for e in _units(p.x)]
+        return self.jacobian(), np.stack(columns, axis=1)
+
+    def elsewhere(self) -> "Fault | None":
+        """The same part of the same rule a thousandth away."""
+        p = self.point
+        return fault_of(p.at(moved(p.x, p.probe.v, 2.0**-10)), self.part)
+
 
 def fault_of(p: Point, part: str) -> Fault | None:
     """The linear map in which a part of a check found a fault."""
     if part in ("hessian", "rev∘rev", "fwd∘fwd"):
-        return _second(p)
+        return _second(p, part)
     if part == "third":
-        return _third(p)
+        return _third(p, part)
     if part in ("vjp", "transpose") and not p.missing(route.vjp):
-        return _reverse(p)
+        return _reverse(p, part)
     if not p.missing(route.jvp):
-        return _forward(p)
-    return None if p.missing(route.vjp) else _reverse(p)
+        return _forward(p, part)
+    return None if p.missing(route.vjp) else _reverse(p, part)
 
 
-def _forward(p):
-    return Fault(p, lambda v: vector(p.tangent(p.x, v)), _truth(p), vector, _outputs(p), 1, _value)
+def _forward(p, part):
+    def says(v):
+        return vector(p.tangent(p.x, v))
+
+    by_columns = partial(_by_columns, says, p.x)
+    return Fault(p, says, _truth(p), vector, _outputs(p), 1, _value, part, by_columns)
 
 
-def _reverse(p):
+def _by_columns(says, x):
+    return np.stack([says(e) for e in _units(x)], axis=1)
+
+
+def _units(likes):
+    """Every entry of a list of arrays alone."""
+    zeros = [np.zeros(a.shape, a.dtype) for a in likes]
+    for i, a in enumerate(likes):
+        for row in np.eye(a.size, dtype=a.dtype):
+            yield [row.reshape(a.shape) if k == i else z for k, z in enumerate(zeros)]
+
+
+def _reverse(p, part):
     random = np.random.default_rng(p.seed + 3)
     more = min(_COTANGENTS, sum(a.size for a in p.probe.w)) - 1
     ws = [p.probe.w, *([_like(a, random) for a in p.probe.w] for _ in range(more))]
@@ -83,10 +128,12 @@ def _reverse(p):
         _outputs(p),
         1,
         _value,
+        part,
+        lambda: np.stack([vector(p.cotangent(p.x, e)) for e in _units(p.outputs)]),
     )
 
 
-def _second(p):
+def _second(p, part):
     at, missing = p.probe, p.missing(route.forward_over_reverse)
     how = route.reverse_over_reverse if missing else route.forward_over_reverse
 
@@ -96,10 +143,14 @@ def _second(p):
     def says(v):
         return vector(p.run(how, at._replace(v=v)))
 
-    return Fault(p, says, lambda v: p.difference(y, v).value, vector, _cotangents(p), order=2, y=y)
+    def true(v):
+        return p.difference(y, v).value
+
+    by_columns = partial(_by_columns, says, p.x)
+    return Fault(p, says, true, vector, _cotangents(p), 2, y, part, by_columns)
 
 
-def _third(p):
+def _third(p, part):
     """Along v three times: not linear, but linear changes of it are the same."""
     at = p.probe
 
@@ -112,7 +163,7 @@ def _third(p):
     def says(v):
         return vector(p.run(route.forward_over_second, at._replace(v=v)))
 
-    return Fault(p, says, true, vector, _cotangents(p), order=3, y=y)
+    return Fault(p, says, true, vector, _cotangents(p), 3, y, part, None)
 
 
 def _value(q, x):

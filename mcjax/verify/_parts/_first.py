@@ -49,10 +49,19 @@ def _leaves(tree):
 
 
 def primal(p: Point) -> Part:
-    """The value that comes with a derivative against the value without one."""
+    """The value that comes with a derivative against the value without one, and the reference's."""
     want = p.rounding(p.value)
     found = [p.run(how, p.probe)[0] for how in (route.jvp, route.vjp) if not p.missing(how)]
-    return merge([p.compare(y, *want) for y in found])
+    given = [q for q, is_given in p.references if is_given]
+    return merge([p.compare(y, *want) for y in found] + [_value_of(p, q) for q in given])
+
+
+def _value_of(p, q):
+    """The value against that of the reference, whose own rounding may be the larger one."""
+    known = q.rounding(q.value, p.eps)
+    half = [np.sqrt(p.eps) * group_max(np.abs(wide(a))) for a in known.value]
+    bars = map(np.maximum, known.tolerance, half)
+    return judge(p, lambda r, x: r.value(x), Known(known.value, list(bars)))
 
 
 def jvp(p: Point) -> Part:
@@ -176,11 +185,12 @@ def transpose_along(p: Point, w, v) -> Part:
     return equal_pairings(p, lambda x: (w, p.tangent(x, v)), lambda x: (p.cotangent(x, w), v))
 
 
-def equal_pairings(p: Point, left, right, unseen: float = 0.0) -> Part:
-    """Two pairings that exact arithmetic makes equal, where they are larger than what is unseen."""
+def equal_pairings(p: Point, left, right) -> Part:
+    """Two pairings with the cotangent of the probe that exact arithmetic makes equal."""
     (a, a_bar), (b, b_bar) = (p.rounding(lambda x, y=y: [pair(*y(x))]) for y in (left, right))
     rounding = sum(pairing_rounding(p, *y(p.x)) for y in (left, right))
-    return p.compare(a, b, [a_bar[0] + b_bar[0] + rounding + unseen])
+    hidden = p.hidden_in_pairings(p.probe.w)
+    return p.compare(a, b, [a_bar[0] + b_bar[0] + rounding + hidden])
 
 
 def conjugation(p: Point) -> Part:

@@ -1,10 +1,12 @@
 """Second derivatives of three kinds, and third ones."""
 
+import numpy as np
+
 from .. import _function as route
-from .._point import Point
+from .._point import Known, Point
 from .._verdict import Part, merge
 from ._first import equal_pairings, not_lost
-from ._judge import judge, pairing_rounding, sketch
+from ._judge import judge, sketch
 
 
 def hessian(p: Point) -> Part:
@@ -23,7 +25,8 @@ def reverse_over_reverse(p: Point) -> Part:
     if p.missing(route.forward_over_reverse):
         return _over_reverse(p, route.reverse_over_reverse)
     at = p.probe
-    known = p.rounding(lambda x: p.run(route.forward_over_reverse, at._replace(x=x)))
+    value, bars = p.rounding(lambda x: p.run(route.forward_over_reverse, at._replace(x=x)))
+    known = Known(value, list(map(np.add, bars, p.hidden_in_cotangents(at.w))))
     return judge(p, _by(route.reverse_over_reverse, at), known, p.names)
 
 
@@ -53,13 +56,10 @@ def _over_tangent(p):
         seen = sketch(p, p.outputs)
         known = p.difference(lambda q, x: seen(q.tangent(x, at.v)), at.u)
         return judge(p, lambda q, x: seen(q.run(twice, at._replace(x=x))), known)
-    # terms of the size of the first derivative may cancel to nothing: of softmax where it is saturated
-    nothing = p.eps * pairing_rounding(p, p.cotangent(p.x, at.w), at.u)
     return equal_pairings(
         p,
         lambda x: (at.w, p.run(twice, at._replace(x=x))),
         lambda x: (p.run(mixed, at._replace(x=x)), at.u),
-        nothing,
     )
 
 

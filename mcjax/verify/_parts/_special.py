@@ -1,9 +1,12 @@
 """The same derivatives at the inputs where derivatives go wrong, and at other sizes."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
+from jax.experimental.checkify import checkify, index_checks
 
 from .. import _function as route
 from .._function import is_complex
@@ -23,12 +26,26 @@ _MOST = 4  # arguments that are made special one by one
 
 def special(p: Point) -> Part:
     """First and second derivatives at every special input where f is defined."""
-    return merge([_there(p.at(x), name) for name, x in _inputs(p) if _defined(p, x)])
+    parts = [_there(p.at(x), name) for name, x in _inputs(p) if _defined(p, x)]
+    if any(map(is_complex, p.x)):
+        parts.append(_retyped(p))
+    return merge(parts)
+
+
+def _retyped(p):
+    """A function of complex numbers may know real ones, and then have another derivative."""
+    there = replace(p, x=list(map(np.real, p.x)), order=1, _ways={})
+    if not _defined(there, there.x):
+        return Part("", "undecided", detail="f is not defined for real types")
+    return _there(there, "an input of real type")
 
 
 def sizes(p: Point) -> Part:
-    """First derivatives at n = 1 and n = 2, by the first entries along every axis."""
-    return merge([_resized(p, "n = 1", _first(1)), _resized(p, "n = 2", _first(2))])
+    """First derivatives at n = 1, and with the last axis alone of length 2, or else every axis.
+
+    A rule that confuses the axes of a matrix is right for a square one.
+    """
+    return merge([_resized(p, "n = 1", _first(1)), _resized(p, "n = 2", _narrow(p))])
 
 
 def larger(p: Point) -> Part:
@@ -43,7 +60,21 @@ def _resized(p, name, resize):
     for how in p.first_routes:
         if error := lost(there, how):
             raise error
-    return _there(there, name)
+    part = _there(there, name)
+    if part.verdict == "wrong" and _reaches_outside(there):
+        return Part("", "undecided", detail=f"f reaches outside of its arrays at {name}")
+    return part
+
+
+def _reaches_outside(p) -> bool:
+    """Does f use indices made for another size? JAX clamps what it reads, and drops what it writes."""
+    try:
+        with p.in_precision():
+            x = list(map(jnp.asarray, p.x))
+            error, _ = checkify(lambda x: p.function(x), errors=index_checks)(x)
+    except Exception:  # checkify does not know all of JAX
+        return False
+    return error.get() is not None
 
 
 def _there(p, name) -> Part:
@@ -57,9 +88,10 @@ def _there(p, name) -> Part:
         parts.append(_cotangent(p, w, v))
     if len(parts) == 2:
         parts.append(transpose_along(p, w, v))
-    smooth = all(part.verdict == "right" for part in parts)
+    smooth = all(part.verdict == "right" for part in parts) and not p.is_large
     if p.order >= 2 and smooth and not p.missing(route.forward_over_reverse):
-        parts.append(hessian(p))
+        with suppress(Exception):  # of a machine or of JAX: the part that asks at x itself tells
+            parts.append(hessian(p))
     worst = merge(parts)
     return replace(worst, detail=f"at {name}: {worst.detail}", at=p)
 
@@ -192,6 +224,17 @@ CHANGES = (
 
 def _first(n):
     return lambda a: a[(slice(0, n),) * a.ndim]
+
+
+def _narrow(p):
+    """Two entries along the last axis where f takes that, else along every axis."""
+    x = list(map(_two, p.x))
+    other = any(a.shape != b.shape for a, b in zip(x, p.x, strict=True))
+    return _two if other and _defined(replace(p, x=x, _ways={}), x) else _first(2)
+
+
+def _two(a):
+    return a[..., :2] if a.ndim else a
 
 
 def _twice(a):

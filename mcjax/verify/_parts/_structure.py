@@ -5,7 +5,7 @@ import numpy as np
 
 from .. import _function as route
 from .._point import SAFETY, Known, Point
-from .._sizes import largest
+from .._sizes import largest, leaves
 from .._verdict import Part, group_max, merge
 from ..differences._line import wide
 from ._judge import alone as only
@@ -52,10 +52,10 @@ def pure(p: Point) -> Part:
     """The same answer twice, run anew and compiled once, and whatever is asked in between."""
     parts = []
     for how in p.first_routes:
-        known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
+        known = p.of_itself(how, p.probe)
         anew = _interrupted if how is route.vjp else how
-        first, second = flat(p.eagerly_once(how)), flat(p.eagerly(anew))
-        again = flat(p.run(how, p.probe))
+        first, second = leaves(p.eagerly_once(how)), leaves(p.eagerly(anew))
+        again = leaves(p.run(how, p.probe))
         parts += [p.compare(second, first, known.tolerance), p.compare(again, *known)]
     return merge(parts)
 
@@ -63,7 +63,7 @@ def pure(p: Point) -> Part:
 def _interrupted(f, at):
     """Jᵀ w at x, after f has been asked for a derivative elsewhere."""
     y, pull = jax.vjp(f, at.x)
-    jax.vjp(f, times(1 + 2.0**-6, at.x))
+    jax.vjp(f, [(1 + 2.0**-6) * a for a in at.x])
     return y, pull(at.w)[0]
 
 
@@ -74,7 +74,7 @@ def jit(p: Point) -> Part:
         error = p.untraceable(how)
         if error and not p.untraceable(route.value):
             raise error
-        known = p.rounding(lambda x, h=how: flat(p.run(h, p.probe._replace(x=x))))
+        known = p.of_itself(how, p.probe)
         half = [np.sqrt(p.eps) * group_max(np.abs(wide(a))) for a in known.value]
         known = Known(known.value, list(map(np.maximum, known.tolerance, half)))
         parts.append(judge(p, _eager(how), known))
@@ -83,14 +83,9 @@ def jit(p: Point) -> Part:
 
 def _eager(how):
     def result(p, x):
-        return flat(p.eagerly_once(how) if x is p.x else p.eagerly(how, x))
+        return leaves(p.eagerly_once(how) if x is p.x else p.eagerly(how, x))
 
     return result
-
-
-def flat(tree) -> list[np.ndarray]:
-    """Values and derivatives as one list on the host."""
-    return [np.asarray(a) for a in jax.tree.leaves(tree)]
 
 
 def zeros(p: Point) -> Part:
@@ -113,18 +108,19 @@ def linear(p: Point) -> Part:
     """Tangents and cotangents of multiples and of sums."""
     parts, (_, v, u, w) = [], p.probe
     if not p.missing(route.jvp):
-        parts += _linear(p, p.tangent, v, u)
+        parts += _linear(p, p.tangent, v, u, p.hidden_in_tangents)
     if not p.missing(route.vjp):
         other = [np.flip(a).astype(a.dtype) for a in w]
-        parts += _linear(p, p.cotangent, w, other)
+        parts += _linear(p, p.cotangent, w, other, p.hidden_in_cotangents(w))
     return merge(parts)
 
 
-def _linear(p, apply, v, u):
+def _linear(p, apply, v, u, hidden):
     """T(αv) = α T(v) and T(v + u) = T(v) + T(u), to a rounding of the largest entry."""
     of_v, of_u = (p.rounding(lambda x, v=v: apply(x, v)) for v in (v, u))
     promised = [SAFETY * p.approx * s for s in largest(of_v.value)]
-    unseen = [SAFETY * p.n * p.eps * s for s in map(max, largest(of_v.value), largest(of_u.value))]
+    sizes = map(max, largest(of_v.value), largest(of_u.value))
+    unseen = [SAFETY * p.n * p.eps * s + h for s, h in zip(sizes, hidden, strict=True)]
     for scale in _SCALES:
         multiple = times(scale, v)
         want = [scale * wide(y) for y in of_v.value]
@@ -151,15 +147,16 @@ def alone(p: Point) -> Part:
 
 def _tangent_alone(p, i):
     v = only(p.probe.v, i)
-    known = p.rounding(lambda x: p.tangent(x, v))
-    got = p.eagerly(lambda f, at: jax.jvp(_of_one(f, at.x, i), (at.x[i],), (at.v[i],))[1])
-    return p.compare(flat(got), *known)
+    known = p.of_itself(route.jvp, p.probe._replace(v=v))
+    got = p.eagerly(lambda f, at: jax.jvp(_of_one(f, at.x, i), (at.x[i],), (at.v[i],)))
+    return p.compare(leaves(got), *known)
 
 
 def _cotangent_alone(p, i):
-    known = p.rounding(lambda x: [p.cotangent(x, p.probe.w)[i]])
+    cotangents = p.of_itself(route.vjp, p.probe)
+    known = Known(*([part[len(p.outputs) + i]] for part in cotangents))
     got = p.eagerly(lambda f, at: jax.vjp(_of_one(f, at.x, i), at.x[i])[1](at.w))
-    return p.compare(flat(got), *known, [p.names[i]])
+    return p.compare(leaves(got), *known, [p.names[i]])
 
 
 def _of_one(f, x, i):
@@ -168,6 +165,8 @@ def _of_one(f, x, i):
 
 def _output_alone(p, i):
     w = only(p.probe.w, i)
-    known = p.rounding(lambda x: p.cotangent(x, w))
+    known = Known(
+        *(part[len(p.outputs) :] for part in p.of_itself(route.vjp, p.probe._replace(w=w)))
+    )
     got = p.eagerly(lambda f, at: jax.vjp(lambda x: f(x)[i], at.x)[1](at.w[i])[0])
-    return p.compare(flat(got), *known, p.names)
+    return p.compare(leaves(got), *known, p.names)

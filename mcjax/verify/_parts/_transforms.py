@@ -11,10 +11,10 @@ import numpy as np
 from .. import _function as route
 from .._function import Probe
 from .._point import Known, Point
+from .._sizes import leaves
 from .._verdict import Part, Undecided, merge
 from ..differences._line import wide
 from ._judge import judge, times
-from ._structure import flat
 
 _BATCH = (1.0, 0.75, 1.25)  # multiples of the input
 _SECOND = (route.forward_over_reverse, route.reverse_over_reverse, route.forward_over_forward)
@@ -50,7 +50,7 @@ def _vmap(p, axes):
     ]
     at = jax.tree.unflatten(jax.tree.structure(p.probe), stacked)
     with p.in_precision():
-        got = flat(route.batched(p.function, routes, axes, at))
+        got = leaves(route.batched(p.function, routes, axes, at))
     return p.compare(got, *_loop(p, probes))
 
 
@@ -90,9 +90,8 @@ def _loop(p, probes) -> Known:
 
 
 def _known(p, at):
-    return p.at(at.x).rounding(
-        lambda x: [a for how in p.first_routes for a in flat(p.run(how, at._replace(x=x)))]
-    )
+    found = [p.at(at.x).of_itself(how, at) for how in p.first_routes]
+    return Known(*([a for part in side for a in part] for side in zip(*found, strict=True)))
 
 
 def scan(p: Point) -> Part:
@@ -102,22 +101,21 @@ def scan(p: Point) -> Part:
     with p.in_precision():
         stacked = jax.tree.map(lambda *a: np.stack(a), *probes)
         _allowed(p, lambda at: jax.lax.scan(lambda c, x: (c, p.function(x)), None, stacked.x)[1])
-        got = flat(route.scanned(p.function, tuple(p.first_routes), stacked))
+        got = leaves(route.scanned(p.function, tuple(p.first_routes), stacked))
     return p.compare(got, *_loop(p, probes))
 
 
 def checkpoint(p: Point) -> Part:
     """With its residuals thrown away and computed once more."""
     _allowed(p, lambda at: jax.checkpoint(p.function)(at.x))
-    known = p.rounding(lambda x: p.cotangent(x, p.probe.w))
     with p.in_precision():
         got = _rematerialised(p.function, p.probe)
-    return p.compare(flat(got), *known, p.names)
+    return p.compare(leaves(got), *p.of_itself(route.vjp, p.probe))
 
 
 @partial(jax.jit, static_argnums=0)
 def _rematerialised(f, at):
-    return route.vjp(jax.checkpoint(f), at)[1]
+    return route.vjp(jax.checkpoint(f), at)
 
 
 def _there_is_something(p):
@@ -148,7 +146,7 @@ def float32(p: Point) -> Part:
 
 
 def _flat_run(how, at, p, x):
-    return flat(p.run(how, at._replace(x=x)))
+    return leaves(p.run(how, at._replace(x=x)))
 
 
 def _narrow(a):
