@@ -29,6 +29,8 @@ from .differences import jvp as difference
 from .differences._line import moved, wide
 
 SAFETY = 10
+_NEAR = 1e-3  # of the size of x
+_SMOOTH = 1e-2  # a relative change in which a function is still smooth
 
 
 class Known(NamedTuple):
@@ -97,12 +99,19 @@ class Point(Routes):
         """A reference on a stair does not move with one rounding, but it bends within √ε of x.
 
         The bend y(x + d) - 2 y(x) + y(x - d) of a smooth y falls by 64 when d is divided by eight;
-        what falls less is steps or noise.
+        what falls less is steps or noise. An ill-conditioned y is smooth in steps that are smaller.
         """
-        wider, closer = (self.bend(known.value, y, t * np.sqrt(eps)) for t in (1, 1 / 8))
+        scale = min(np.sqrt(eps), _SMOOTH / self._condition(known, eps))
+        wider, closer = (self.bend(known.value, y, t * scale) for t in (1, 1 / 8))
         noise = [np.where(b > a / 16, b, 0) for a, b in zip(wider, closer, strict=True)]
         bars = [t + SAFETY * group_max(b) for t, b in zip(known.tolerance, noise, strict=True)]
         return Known(known.value, bars)
+
+    def _condition(self, known, eps) -> float:
+        """The relative error of y that one rounding of its input makes, in roundings."""
+        bars = [np.max(t, initial=0, where=np.isfinite(t)) for t in known.tolerance]
+        moves = [t / s for t, s in zip(bars, largest(known.value), strict=True) if s > 0]
+        return max(1.0, max(moves, default=0.0) / (SAFETY * self.n * eps))
 
     def bend(self, here, y, scale) -> list:
         """|y(x + d) + y(x - d) - 2 y(x)| with d of this size: next to nothing, unless y has steps."""
@@ -178,7 +187,7 @@ class Point(Routes):
         y, v = partial(y, p), list(map(wide, v))
         value, here = p.rounding(y, self.eps, exact=True)
         nearby, there = p._nearby(v).rounding(y, self.eps, exact=True)
-        lost = map(np.fmin, here, there)
+        lost = self._lost(here, there, p.bend(value, y, _NEAR), map(_larger, value, nearby))
         noise = [self.approx * s for s in largest(value)]
         along = partial(difference, y, v=v, domain=p.inside if p.domain else None, noise=noise)
         (shaken,) = p._neighbours(self.eps, 1)
@@ -188,9 +197,17 @@ class Point(Routes):
         found = zip(estimate.value, estimate.error, moves, lost, sizes, strict=True)
         return Known(*map(list, zip(*(self._seen(*one) for one in found), strict=True)))
 
+    def _lost(self, here, there, bends, sizes) -> list:
+        """What y loses around x: no more than nearby, if it is as smooth as that at x."""
+        smooth = [group_max(b) <= _SMOOTH * s for b, s in zip(bends, sizes, strict=True)]
+        return [
+            np.where(ok, np.fmin(a, b), a) for ok, a, b in zip(smooth, here, there, strict=True)
+        ]
+
     def _seen(self, slope, error, move, loss, size):
         """A slope and its tolerance; one that is nothing to the digits that y has is zero."""
-        resolved = self.sharp * group_max(np.maximum(size, np.abs(slope)))
+        with np.errstate(all="ignore"):
+            resolved = self.sharp * group_max(np.fmax(size, np.abs(slope) - error))
         tolerance = 4 * error + move + loss
         zero = (np.abs(slope) <= tolerance) & (tolerance <= resolved)
         blind = (loss > resolved) & (resolved > 0)

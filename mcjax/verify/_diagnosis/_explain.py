@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .._parts._judge import alone
+from .._parts._judge import alone, times
 from .._without_rules import tangents_by_term
 from ..differences._line import wide
 from ._changes import changes, projections
@@ -230,10 +230,11 @@ def _precision(fault, directions) -> Iterator[str]:
     other = fault.elsewhere()
     if other is None or not np.any(error):
         return
-    change = np.nanmax(np.abs(error - _relative_error(other, directions)))
-    size = np.nanmax(np.abs(error))
+    near = [times(1 + 2.0**-5, v) for v in directions]
+    change = np.nanmedian(np.abs(error - _relative_error(other, near)))
+    size = np.nanmedian(np.abs(error))
     for name, unit in _PRECISIONS:
-        if unit > 4 * fault.point.eps and unit / 16 < size < 8 * unit and change > size / 4:
+        if unit > 4 * fault.point.eps and unit / 16 < size < 8 * unit and change > size / 3:
             yield f"computed in lower precision, like {name}"
 
 

@@ -77,9 +77,9 @@ class Fault:
         return self.jacobian(), np.stack(columns, axis=1)
 
     def elsewhere(self) -> "Fault | None":
-        """The same part of the same rule a thousandth away."""
+        """The same part of the same rule, a few percent away."""
         p = self.point
-        return fault_of(p.at(moved(p.x, p.probe.v, 2.0**-10)), self.part)
+        return fault_of(p.at(moved(p.x, p.probe.v, 2.0**-5)), self.part)
 
 
 def fault_of(p: Point, part: str) -> Fault | None:
