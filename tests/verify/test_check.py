@@ -10,6 +10,11 @@ import pytest
 from mcjax import check
 from mcjax.linalg import logdet
 from mcjax.verify import assert_derivative
+from mcjax.verify._diagnosis._fault import fault_of
+from mcjax.verify._diagnosis._locate import locate
+from mcjax.verify._function import flatten
+from mcjax.verify._point import Point
+from mcjax.verify._routes import Routes
 
 A = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, -0.2], [0.0, 0.3, 2.0]])
 B = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0], [0.5, 0.0, 1.0]])
@@ -146,3 +151,41 @@ def test_bad_questions():
         check(jnp.sin, 1.0, order=4)
     with pytest.raises(ValueError, match="level"):
         check(jnp.sin, 1.0, level="deep")
+
+
+def _wrong_at(k, f, slope):
+    """f with a tangent that is off by 1 % in one entry."""
+
+    @jax.custom_jvp
+    def g(x):
+        return f(x)
+
+    @g.defjvp
+    def _(primals, tangents):
+        (x,), (v,) = primals, tangents
+        return g(x), slope(x, v.at[k].multiply(1.01))
+
+    return g
+
+
+@pytest.mark.parametrize(
+    "f, slope",
+    [
+        (lambda x: jnp.sum(jnp.sin(x)), lambda x, v: jnp.sum(jnp.cos(x) * v)),
+        pytest.param(jnp.sin, lambda x, v: jnp.cos(x) * v, marks=pytest.mark.slow),
+    ],
+)
+def test_one_wrong_entry_in_a_million_is_found_in_forty_evaluations(f, slope, monkeypatch):
+    x, k = np.random.default_rng(0).uniform(0.5, 1.5, 1_000_000), 271_828
+    point = Point(*flatten(_wrong_at(k, f, slope), (x,)))
+    fault = fault_of(point, "vjp")
+    v = point.probe.v
+    gap = fault.says(v) - fault.measure(fault.true(v))
+    calls = []
+    for name in ("evaluate", "run"):
+        asked = getattr(Routes, name)
+        monkeypatch.setattr(
+            Routes, name, lambda *args, asked=asked: calls.append(1) or asked(*args)
+        )
+    assert locate(fault, 0, v, gap) == k
+    assert len(calls) <= 40

@@ -14,7 +14,7 @@ _SENTENCES = {
     "dtype": "a wrong type or shape",
     "pure": "not a function of its arguments alone: the answer changes from call to call",
     "jit": "a rule that looks at more than its arguments: compiled, it is another",
-    "primal": "a rule that computes another value than the function",
+    "primal": "another value than that of the function, or of its reference",
     "zeros": "not linear: the derivative along zero is not zero",
     "linear": "not linear in tangents or cotangents",
     "alone": "a symbolic zero mishandled: an argument or output alone is treated differently",
@@ -60,7 +60,13 @@ def _of_values(p, part):
     fault = fault_of(p, part)
     if fault is None:
         return ""
-    return _entry(fault) or explain(fault)
+    return _entry(_by_reverse(fault)) or explain(fault)
+
+
+def _by_reverse(fault):
+    """Cotangents answer for every direction at once, where there are any."""
+    p = fault.point
+    return fault if fault.order > 1 or p.missing(route.vjp) else fault_of(p, "vjp")
 
 
 def _detached(p):

@@ -29,12 +29,17 @@ def judge(p: Point, rule: Callable, known: Known, labels=None) -> Part:
     allowed = [np.maximum(a, b) for a, b in zip(known.tolerance, own, strict=True)]
     allowed = _no_better_than_the_value(p, allowed, known.value)
     explained = p.compare(got, known.value, allowed, labels).verdict != "wrong"
-    tiny = p.is_double and 10.0**-part.obtained < _TINY
-    if tiny or (explained and _right_when_precise(p, rule, known, part)):
+    if _to_nine_digits(p, got, known) or (explained and _right_when_precise(p, rule, known, part)):
         lost = (part.required or 0.0) - part.obtained
         note = f"right, but loses {lost:.0f} digits in {p.precision} here ({part.detail})"
         return replace(part, verdict="right", detail=note)
     return part
+
+
+def _to_nine_digits(p, got, known):
+    sizes = [_TINY * group_max(np.abs(wide(y))) for y in known.value]
+    bars = list(map(np.maximum, known.tolerance, sizes))
+    return p.is_double and p.compare(got, known.value, bars).verdict != "wrong"
 
 
 def _right_when_precise(p, rule, known, part):

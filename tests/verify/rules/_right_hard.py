@@ -53,6 +53,12 @@ CONDITIONING = (
         (near_singular(1e-9),),
         double_only=True,  # float32 rounds it to a singular matrix
     ),
+    Rule(
+        "inverse of Hilbert matrices, to the last digit and past it",
+        lambda A, B: (jnp.linalg.inv(A), jnp.linalg.inv(B)),
+        (hilbert(10), hilbert(12)),
+        double_only=True,  # singular to float32
+    ),
     Rule("logdet of a Hilbert matrix", lambda A: jnp.linalg.slogdet(A)[1], (hilbert(4),)),
     Rule(
         "Vandermonde solve",  # JAX's power has no gradient at 0
@@ -143,6 +149,13 @@ SCALES = (
 )
 
 
+def softmax_by_segment(x):
+    segments = jnp.asarray([0, 0, 1, 1, 1, 2])
+    top = lax.stop_gradient(jax.ops.segment_max(x, segments, num_segments=3))
+    e = jnp.exp(x - top[segments])
+    return e / jax.ops.segment_sum(e, segments, num_segments=3)[segments]
+
+
 def heron(a, b, c):
     s = (a + b + c) / 2
     return jnp.sqrt(s * (s - a) * (s - b) * (s - c))
@@ -169,6 +182,8 @@ def sum_of_alternating_1e6(x):
 
 
 CANCELLATION = (
+    Rule("softmax of one winner", jax.nn.softmax, (np.array([0.0, 80.0, -50.0]),)),
+    Rule("softmax of spread segments", softmax_by_segment, (20 * normal(6, seed=10),)),
     Rule(
         "expm1 and log1p at 1e-10",
         lambda x: (jnp.expm1(x), jnp.log1p(x)),

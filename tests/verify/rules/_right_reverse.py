@@ -149,7 +149,24 @@ def leapfrog(q, p):
     return solve(q, p)
 
 
+@custom_vjp(
+    lambda args, g: (jnp.zeros_like(args[0]).at[args[1]].add(2 * g * args[0][args[1]]), None)
+)
+def squares_of_chosen(x, i):
+    return x[i] ** 2
+
+
+def squares_of_three(x):
+    return squares_of_chosen(x, jnp.asarray([1, 1, 4]))
+
+
 RULES = (
+    Rule(
+        "custom_vjp with integers among its arguments",
+        squares_of_chosen,
+        (normal(5), np.array([1, 1, 4])),
+    ),
+    Rule("custom_vjp with indices that no shorter vector has", squares_of_three, (normal(5),)),
     Rule("custom_vjp of two arguments", sine_times, (normal(3), normal(3, seed=1))),
     Rule("custom_vjp of a matrix product", matrix_product, (normal(2, 3), normal(3, 2, seed=1))),
     Rule("custom_vjp with an integer argument", take, (np.array([0, 2, 2]), normal(3))),

@@ -245,3 +245,10 @@ apply.defvjp(lambda f, x: (f(x), x), lambda f, x, g: jax.vjp(f, x)[1](g))
 def parameter_inside_of_a_function_that_is_not_differentiated(a, x):
     """JAX raises when the parameter is perturbed too."""
     return apply(lambda x: jnp.sin(a * x), x)
+
+
+@wrong(np.array([0.7, 0.0, -1.2]), parts=SECOND, diagnosis=r"argument 0\[1\]")
+@tangent_of(lambda x: jnp.sinc(x / jnp.pi))
+def sinc_whose_slope_is_constant_at_zero(x, dx):
+    safe = jnp.where(x == 0, 1.0, x)
+    return jnp.where(x == 0, 0.0, (jnp.cos(safe) - jnp.sin(safe) / safe) / safe) * dx

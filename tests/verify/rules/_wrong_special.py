@@ -204,3 +204,24 @@ def complex_root_divided_by_its_imaginary_part(z, dz):
     dr = (jnp.conj(z) * dz).real / jnp.abs(z)
     real, imag = (dr + dz.real) / (4 * root.real), (dr - dz.real) / (4 * root.imag)
     return jax.lax.complex(real, imag)
+
+
+@wrong(
+    np.array([0.6 + 0.8j, -1.1 + 0.3j, -0.4 + 0.2j]),
+    parts=("special",),
+    diagnosis="sign|wrong branch",
+)
+@tangent_of(lambda z: jnp.abs(z) ** 3)
+def cubed_modulus_that_forgets_the_sign_of_real_types(z, dz):
+    if jnp.iscomplexobj(z):
+        return 3 * jnp.abs(z) * (jnp.conj(z) * dz).real
+    return 3 * z**2 * dz
+
+
+# Shapes other than the given one.
+
+
+@wrong(normal(3, 3), parts=("sizes",), diagnosis="factor")
+@tangent_of(lambda X: jnp.mean(jnp.sin(X), axis=1))
+def mean_of_rows_divided_by_their_number(X, dX):
+    return jnp.sum(jnp.cos(X) * dX, axis=1) / len(X)
