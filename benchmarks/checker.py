@@ -1,10 +1,11 @@
-"""python -m benchmarks.checker [--seeds 20] [--only NAME] [--keep]
+"""python -m benchmarks.checker [--seeds 20] [--every 3] [--only NAME] [--keep]
 
 `mcjax.check` and `jax.test_util.check_grads` on the planted rules of tests/verify/rules: which wrong
 rules are caught, named and diagnosed, and which right rules are refused, in float64 and float32.
 """
 
 import argparse
+import datetime
 import json
 import re
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 from statistics import median
 
 KEPT = Path(__file__).with_suffix(".json")
+README = KEPT.with_name("README.md")
+BEGIN, END = "<!-- begin: written by benchmarks.checker --keep -->\n", "<!-- end: checker -->"
 DTYPES = ("float64", "float32")
 KINDS = ("wrong", "right")
 
@@ -25,7 +28,7 @@ def main():
         (kind, dtype, i)
         for kind in KINDS
         for dtype in DTYPES
-        for i in _chosen(kind, dtype, arguments.only)
+        for i in _chosen(kind, dtype, arguments.only)[:: arguments.every]
     ]
     with ProcessPoolExecutor(arguments.workers, get_context("spawn"), _start) as pool:
         jobs = [pool.submit(examine, *row, arguments.seeds) for row in plan]
@@ -39,6 +42,7 @@ def main():
     print()
     found = {
         "versions": _versions(),
+        "date": datetime.date.today().isoformat(),
         "seeds": arguments.seeds,
         "summary": summary(rows),
         "rules": rows,
@@ -47,6 +51,7 @@ def main():
         print(line)
     if arguments.keep:
         KEPT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        README.write_text(readme(README.read_text(), found))
 
 
 def parse():
@@ -55,6 +60,7 @@ def parse():
     parser.add_argument(
         "--only", default="", metavar="NAME", help="rules whose name has this in it"
     )
+    parser.add_argument("--every", type=int, default=1, help="one rule of so many")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", action="store_true", help=f"write {KEPT.name}")
     return parser.parse_args()
@@ -185,6 +191,16 @@ def table(summary):
         yield f"{s['kind'] + ' ' + s['dtype']:16}{s['rules']:8}" + "".join(
             f"{c:>11}" for c in cells
         )
+
+
+def readme(text, found) -> str:
+    """README.md with the table of what was found."""
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    head = f"{found['seeds']} seeds; {versions}; {found['date']}"
+    lines = "\n".join(f"    {line}" for line in table(found["summary"]))
+    return f"{before}{BEGIN}\n{head}\n\n{lines}\n\n{END}{after}"
 
 
 def _versions():

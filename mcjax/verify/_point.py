@@ -187,28 +187,37 @@ class Point(Routes):
         y, v = partial(y, p), list(map(wide, v))
         value, here = p.rounding(y, self.eps, exact=True)
         nearby, there = p._nearby(v).rounding(y, self.eps, exact=True)
-        lost = self._lost(here, there, p.bend(value, y, _NEAR), map(_larger, value, nearby))
+        sizes = list(map(_larger, value, nearby))
+        lost = [
+            np.where(flat, np.fmin(a, b), a)
+            for flat, a, b in zip(p._flat(y, value, sizes), here, there, strict=True)
+        ]
         noise = [self.approx * s for s in largest(value)]
         along = partial(difference, y, v=v, domain=p.inside if p.domain else None, noise=noise)
         (shaken,) = p._neighbours(self.eps, 1)
         estimate = along(p.x)
         moves = p._bars(estimate.value, [_surely(estimate, along(shaken))], self.eps)
-        sizes = map(_larger, value, nearby)
         found = zip(estimate.value, estimate.error, moves, lost, sizes, strict=True)
         return Known(*map(list, zip(*(self._seen(*one) for one in found), strict=True)))
 
-    def _lost(self, here, there, bends, sizes) -> list:
-        """What y loses around x: no more than nearby, if it is as smooth as that at x."""
-        smooth = [group_max(b) <= _SMOOTH * s for b, s in zip(bends, sizes, strict=True)]
+    def _flat(self, y, value, sizes) -> list:
+        """Is y on both sides of x next to what it is at x, so that what it loses there is local?"""
+        sides = [moved(self.x, self.probe.v, t) for t in (_NEAR, -_NEAR)]
+        if not all(map(self.inside, sides)):
+            return [False for _ in value]
+        apart = (
+            [np.abs(wide(a) - wide(b)) for a, b in zip(y(x), value, strict=True)] for x in sides
+        )
         return [
-            np.where(ok, np.fmin(a, b), a) for ok, a, b in zip(smooth, here, there, strict=True)
+            (group_max(a) <= _SMOOTH * s) & (group_max(b) <= _SMOOTH * s)
+            for a, b, s in zip(*apart, sizes, strict=True)
         ]
 
     def _seen(self, slope, error, move, loss, size):
         """A slope and its tolerance; one that is nothing to the digits that y has is zero."""
-        with np.errstate(all="ignore"):
-            resolved = self.sharp * group_max(np.fmax(size, np.abs(slope) - error))
         tolerance = 4 * error + move + loss
+        with np.errstate(all="ignore"):
+            resolved = self.sharp * group_max(np.fmax(size, np.abs(slope) - tolerance))
         zero = (np.abs(slope) <= tolerance) & (tolerance <= resolved)
         blind = (loss > resolved) & (resolved > 0)
         tolerance = np.where(zero, tolerance + np.abs(slope), tolerance)

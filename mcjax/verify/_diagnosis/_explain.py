@@ -226,13 +226,14 @@ def _of_rows(fault, directions):
 
 def _precision(fault, directions) -> Iterator[str]:
     """Digits of a shorter type, everywhere: an error that is another one next to it."""
-    error = _relative_error(fault, directions)
-    other = fault.elsewhere()
-    if other is None or not np.any(error):
+    error, other = _relative_error(fault, directions), fault.elsewhere()
+    if other is None or not np.any(np.isfinite(error)):
         return
     near = [times(1 + 2.0**-5, v) for v in directions]
-    change = np.nanmedian(np.abs(error - _relative_error(other, near)))
-    size = np.nanmedian(np.abs(error))
+    change = np.abs(error - _relative_error(other, near))
+    if not np.any(np.isfinite(change)):
+        return
+    change, size = np.nanmedian(change), np.nanmedian(np.abs(error))
     for name, unit in _PRECISIONS:
         if unit > 4 * fault.point.eps and unit / 16 < size < 8 * unit and change > size / 3:
             yield f"computed in lower precision, like {name}"
