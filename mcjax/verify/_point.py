@@ -214,11 +214,11 @@ class Point(Routes):
         ]
 
     def _seen(self, slope, error, move, loss, size):
-        """A slope and its tolerance; one that is nothing to the digits that y has is zero."""
+        """A slope and its tolerance; what is nothing to the digits that y has is zero, as a whole."""
         tolerance = 4 * error + move + loss
         with np.errstate(all="ignore"):
             resolved = self.sharp * group_max(np.fmax(size, np.abs(slope) - tolerance))
-        zero = (np.abs(slope) <= tolerance) & (tolerance <= resolved)
+        zero = ~group_max((np.abs(slope) > tolerance) | (tolerance > resolved))
         blind = (loss > resolved) & (resolved > 0)
         tolerance = np.where(zero, tolerance + np.abs(slope), tolerance)
         return np.where(zero, 0, slope), np.where(blind, np.inf, tolerance)
