@@ -47,13 +47,16 @@ def check(
     differences of f in double precision (`mcjax.verify.differences`). Differences are the definition:
     the others add digits to them. Second derivatives are compared with differences of the first. Then
     the same is asked at the inputs where derivatives go wrong: zeros, equal entries, symmetric matrices,
-    repeated eigenvalues.
+    repeated eigenvalues, real numbers for complex ones, other shapes.
 
     What is required is computed: 10 n times how far a reference moves when its input moves by one
-    rounding, and four times the error bar of the differences. A rule that misses it by its own rounding
-    is right, and the report says how many digits it loses.
+    rounding, and four times the error bar of the differences. A rule that misses it by its own rounding,
+    or that has nine digits right, is right, and the report says how many digits it loses.
 
-    Cost: some 2000 evaluations of f, and four to ten compilations, which take most of the time.
+    Errors: at a kink, or where f has no digits left, parts are undecided. A fault that is below a
+    billionth of the derivative, that shows at no input that was tried, or in no shape, is not found.
+
+    Cost: some 2000 evaluations of f, and about ten compilations, which take most of the time.
     """
     if order not in (1, 2, 3):
         raise ValueError(f"check: order is 1, 2 or 3, not {order!r}")

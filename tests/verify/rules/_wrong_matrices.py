@@ -298,3 +298,25 @@ def fourier_transform_with_its_adjoint(z, g):
 @cotangent_of(jnp.fft.rfft)
 def real_fourier_transform_with_doubled_frequencies(x, g):
     return (x.size * jnp.fft.irfft(jnp.conj(g), x.size),)
+
+
+def centred_gram(X, axis):
+    Y = X - jnp.mean(X, axis=axis, keepdims=True)
+    return Y.T @ Y
+
+
+@wrong(
+    normal(4, 3),
+    parts=("primal",),
+    diagnosis="another value",
+    reference=lambda X: centred_gram(X, 0),
+)
+def gram_matrix_centred_along_the_other_axis(X):
+    return centred_gram(X, 1)
+
+
+@wrong(MATRIX, VECTOR[:3], parts=("vjp",), diagnosis="missing transpose of the derivative.*1")
+@cotangent_of(solve)
+def solve_whose_adjoint_is_not_transposed(A, b, g):
+    y = solve(A, g)
+    return -jnp.outer(y, solve(A, b)), y

@@ -318,32 +318,10 @@ def attention_whose_keys_miss_the_scale(Q, K, V, G):
     return dS @ K / 2, dS.T @ Q, P.T @ G
 
 
-def centred_gram(X, axis):
-    Y = X - jnp.mean(X, axis=axis, keepdims=True)
-    return Y.T @ Y
-
-
-@wrong(
-    normal(4, 3),
-    parts=("primal",),
-    diagnosis="another value",
-    reference=lambda X: centred_gram(X, 0),
-)
-def gram_matrix_centred_along_the_other_axis(X):
-    return centred_gram(X, 1)
-
-
 @wrong(VECTOR, parts=("vjp",), diagnosis="missing transpose of the derivative")
 @cotangent_of(jnp.cumsum)
 def cumulative_sum_that_is_not_reversed(x, g):
     return (jnp.cumsum(g),)
-
-
-@wrong(MATRIX, VECTOR[:3], parts=("vjp",), diagnosis="missing transpose of the derivative.*1")
-@cotangent_of(solve)
-def solve_whose_adjoint_is_not_transposed(A, b, g):
-    y = solve(A, g)
-    return -jnp.outer(y, solve(A, b)), y
 
 
 @wrong(VECTOR, parts=("vjp",), diagnosis="rank one")
