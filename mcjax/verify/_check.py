@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from ._diagnosis import diagnose
 from ._function import flatten
 from ._parts import ELSEWHERE, PARTS, SECOND, applicable
@@ -72,8 +74,9 @@ def check(
 def report(point: Point, title: str, level: str = "full", parts=None) -> Report:
     """The parts that apply at a point, or those of them that are named."""
     names = [name for name in applicable(point, level) if parts is None or name in parts]
-    found = Report(title, tuple(_verdicts(names, point)), seed=point.seed, point=point)
-    return replace(found, diagnosis=diagnose(point, found.wrong))
+    with np.errstate(all="ignore"):  # numbers that are not finite are part of the question
+        found = Report(title, tuple(_verdicts(names, point)), seed=point.seed, point=point)
+        return replace(found, diagnosis=diagnose(point, found.wrong))
 
 
 def _verdicts(names, point) -> Iterator[Part]:
