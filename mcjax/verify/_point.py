@@ -198,7 +198,8 @@ class Point(Routes):
         estimate = along(p.x)
         moves = p._bars(estimate.value, [_surely(estimate, along(shaken))], self.eps)
         found = zip(estimate.value, estimate.error, moves, lost, sizes, strict=True)
-        return Known(*map(list, zip(*(self._seen(*one) for one in found), strict=True)))
+        seen = [self._seen(*one) for one in found]
+        return Known([slope for slope, _ in seen], [bar for _, bar in seen])
 
     def _flat(self, y, value, sizes) -> list:
         """Is y on both sides of x next to what it is at x, so that what it loses there is local?"""

@@ -233,9 +233,9 @@ def _precision(fault, directions) -> Iterator[str]:
     change = np.abs(error - _relative_error(other, near))
     if not np.any(np.isfinite(change)):
         return
-    change, size = np.nanmedian(change), np.nanmedian(np.abs(error))
+    change, size, most = np.nanmedian(change), np.nanmedian(np.abs(error)), np.nanmax(np.abs(error))
     for name, unit in _PRECISIONS:
-        if unit > 4 * fault.point.eps and unit / 16 < size < 8 * unit and change > size / 3:
+        if unit > 4 * fault.point.eps and unit / 16 < size <= most < 8 * unit and change > size / 3:
             yield f"computed in lower precision, like {name}"
 
 
