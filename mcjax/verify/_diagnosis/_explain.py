@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
+from .._function import is_complex
 from .._parts._judge import alone, times
 from .._without_rules import tangents_by_term
 from ..differences._line import wide
@@ -80,8 +81,8 @@ def _whole(fault, directions) -> Iterator[str]:
 
 
 def _conjugated(fault, directions) -> Iterator[str]:
-    """T = conj D conj: what it is multiplied with is conjugated."""
-    if fault.point.is_complex:
+    """T = conj D conj, of complex outputs: what it is multiplied with is conjugated."""
+    if any(map(is_complex, fault.point.outputs)):
         turned = _truth(fault, [list(map(np.conj, v)) for v in directions], _conjugate)
         if fault.same(_asked(fault.says, directions), turned):
             yield "needless conjugate of the derivative: an adjoint in place of a transpose"
