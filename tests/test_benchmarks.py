@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from benchmarks import FUNCTIONS, OPERATIONS, PEERS, _report, checker
+from benchmarks import FUNCTIONS, OPERATIONS, PEERS, _report
 from benchmarks._claims import Claim, check
 from benchmarks._products import count_products
 from benchmarks._worker import load
@@ -74,11 +74,6 @@ def test_kept_results_have_their_circumstances(path):
 def test_the_readme_is_made_from_the_kept_results():
     text = (ROOT / "benchmarks" / "README.md").read_text()
     assert _report.readme(text) == text
-
-
-def test_the_readme_says_what_the_checker_found():
-    text = checker.README.read_text()
-    assert checker.readme(text, json.loads(checker.KEPT.read_text())) == text
 
 
 def test_claims_are_checked_against_their_limit():
