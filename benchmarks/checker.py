@@ -92,6 +92,8 @@ def _rules(kind):
 
 def examine(kind, dtype, i, seeds) -> dict:
     """One rule in one precision: what both checkers say."""
+    import jax
+
     from mcjax import check
     from tests.verify.rules import in_precision
 
@@ -115,6 +117,7 @@ def examine(kind, dtype, i, seeds) -> dict:
         "cpu s": round(seconds, 2),
         "check_grads": {order: _check_grads(rule, args, order) for order in (1, 2)},
     }
+    jax.clear_caches()  # or the programs of hundreds of rules fill the memory
     return row | {"surprise": _surprise(row, rule, first)}
 
 

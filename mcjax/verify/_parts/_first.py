@@ -59,8 +59,7 @@ def primal(p: Point) -> Part:
 def _value_of(p, q):
     """The value against that of the reference, whose own rounding may be the larger one."""
     known = q.rounding(q.value, p.eps)
-    half = [np.sqrt(p.eps) * group_max(np.abs(wide(a))) for a in known.value]
-    bars = map(np.maximum, known.tolerance, half)
+    bars = map(np.maximum, known.tolerance, p.half(known.value))
     return judge(p, lambda r, x: r.value(x), Known(known.value, list(bars)))
 
 

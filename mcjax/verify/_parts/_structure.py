@@ -6,7 +6,7 @@ import numpy as np
 from .. import _function as route
 from .._point import SAFETY, Known, Point
 from .._sizes import largest, leaves
-from .._verdict import Part, group_max, merge
+from .._verdict import Part, merge
 from ..differences._line import wide
 from ._judge import alone as only
 from ._judge import judge, times
@@ -68,15 +68,13 @@ def _interrupted(f, at):
 
 
 def jit(p: Point) -> Part:
-    """Compiled against operation by operation: two roundings of one program share half their digits."""
+    """Compiled against operation by operation."""
     parts = []
     for how in p.first_routes:
         error = p.untraceable(how)
         if error and not p.untraceable(route.value):
             raise error
         known = p.of_itself(how, p.probe)
-        half = [np.sqrt(p.eps) * group_max(np.abs(wide(a))) for a in known.value]
-        known = Known(known.value, list(map(np.maximum, known.tolerance, half)))
         parts.append(judge(p, _eager(how), known))
     return merge(parts)
 
@@ -116,11 +114,15 @@ def linear(p: Point) -> Part:
 
 
 def _linear(p, apply, v, u, hidden):
-    """T(αv) = α T(v) and T(v + u) = T(v) + T(u), to a rounding of the largest entry."""
+    """T(αv) = α T(v) and T(v + u) = T(v) + T(u), to half the digits and a rounding of the largest."""
     of_v, of_u = (p.rounding(lambda x, v=v: apply(x, v)) for v in (v, u))
     promised = [SAFETY * p.approx * s for s in largest(of_v.value)]
     sizes = map(max, largest(of_v.value), largest(of_u.value))
-    unseen = [SAFETY * p.n * p.eps * s + h for s, h in zip(sizes, hidden, strict=True)]
+    halves = map(np.add, p.half(of_v.value), p.half(of_u.value))
+    unseen = [
+        SAFETY * p.n * p.eps * size + h + half
+        for size, h, half in zip(sizes, hidden, halves, strict=True)
+    ]
     for scale in _SCALES:
         multiple = times(scale, v)
         want = [scale * wide(y) for y in of_v.value]
