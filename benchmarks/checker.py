@@ -20,6 +20,7 @@ README = KEPT.with_name("README.md")
 BEGIN, END = "<!-- begin: written by benchmarks.checker --keep -->\n", "<!-- end: checker -->"
 DTYPES = ("float64", "float32")
 KINDS = ("wrong", "right")
+REFUSES = "   check_grads refuses"
 
 
 def main():
@@ -44,6 +45,7 @@ def main():
         "versions": _versions(),
         "date": datetime.date.today().isoformat(),
         "seeds": arguments.seeds,
+        "every": arguments.every,
         "summary": summary(rows),
         "rules": rows,
     }
@@ -185,14 +187,16 @@ def _counts(kind, dtype, rows):
 def table(summary):
     """The counts, one line a kind and precision."""
     verdicts = ("wrong", "right", "undecided", "mixed")
-    heads = (*verdicts, "named", "diagnosed", "cpu s", "check_grads refuses")
-    yield f"{'rules':16}{'number':>8}" + "".join(f"{h:>11}" for h in heads)
+    heads = (*verdicts, "named", "diagnosed", "cpu s")
+    yield f"{'rules':16}{'number':>8}" + "".join(f"{h:>11}" for h in heads) + REFUSES
     for s in summary:
         counts = [s["verdicts"].get(v, 0) for v in verdicts]
         refuses = ", ".join(map(str, s["check_grads refuses"].values()))
-        cells = (*counts, s["named"], s["diagnosed"], s["median cpu s"], refuses)
-        yield f"{s['kind'] + ' ' + s['dtype']:16}{s['rules']:8}" + "".join(
-            f"{c:>11}" for c in cells
+        cells = (*counts, s["named"], s["diagnosed"], s["median cpu s"])
+        yield (
+            f"{s['kind'] + ' ' + s['dtype']:16}{s['rules']:8}"
+            + "".join(f"{c:>11}" for c in cells)
+            + f"{refuses:>{len(REFUSES)}}"
         )
 
 
@@ -201,7 +205,7 @@ def readme(text, found) -> str:
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    head = f"{found['seeds']} seeds; {versions}; {found['date']}"
+    head = f"one rule of {found['every']}, seeds 0..{found['seeds'] - 1}; {versions}; {found['date']}"
     lines = "\n".join(f"    {line}" for line in table(found["summary"]))
     return f"{before}{BEGIN}\n{head}\n\n{lines}\n\n{END}{after}"
 

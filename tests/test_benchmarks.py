@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from benchmarks import FUNCTIONS, OPERATIONS, PEERS, _report
+from benchmarks import FUNCTIONS, OPERATIONS, PEERS, _report, checker
 from benchmarks._claims import Claim, check
 from benchmarks._products import count_products
 from benchmarks._worker import load
@@ -69,6 +69,11 @@ def test_kept_results_have_their_circumstances(path):
     assert list(check(claimed, result["rows"])) == result["claims"]
     for row in result["rows"]:
         well_formed(row)
+
+
+def test_the_readme_says_what_the_checker_found():
+    text = checker.README.read_text()
+    assert checker.readme(text, json.loads(checker.KEPT.read_text())) == text
 
 
 def test_the_readme_is_made_from_the_kept_results():
