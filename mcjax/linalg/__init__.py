@@ -3,11 +3,11 @@
 One file is one function: its mathematics, its algorithm, its derivative.
 """
 
-from ._det import det
-from ._expm import expm, expm_frechet
-from ._funm import funm
-from ._logdet import logdet
-from ._solve_sylvester import solve_sylvester
-from ._sqrtm import sqrtm
+from .dense._det import det
+from .dense._logdet import logdet
+from .equations._solve_sylvester import solve_sylvester
+from .functions._expm import expm, expm_frechet
+from .functions._funm import funm
+from .functions._sqrtm import sqrtm
 
 __all__ = ["det", "expm", "expm_frechet", "funm", "logdet", "solve_sylvester", "sqrtm"]

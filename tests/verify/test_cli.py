@@ -37,7 +37,7 @@ def test_single_precision():
 
 
 BREAK = """
-import mcjax.linalg._logdet as rule
+import mcjax.linalg.dense._logdet as rule
 from mcjax.verify._cli import main
 right = rule._open_form
 rule._open_form = lambda Z, directions: {wrong}

@@ -1,6 +1,8 @@
 """Our own functions as data: for each, inputs, truths, and plain JAX that computes the same."""
 
+from . import _dense, _equations, _functions
 from ._entry import Case, Entry
-from ._linalg import ENTRIES
+
+ENTRIES = (*_functions.ENTRIES, *_equations.ENTRIES, *_dense.ENTRIES)
 
 __all__ = ["ENTRIES", "Case", "Entry"]

@@ -8,7 +8,7 @@ import scipy.linalg
 
 from mcjax.linalg import sqrtm
 
-from ..helpers import (
+from ...helpers import (
     GAPS,
     GENERAL,
     SINGULAR,

@@ -18,7 +18,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from mcjax.linalg._divided_differences import DividedDifferences
+from mcjax.linalg.functions._divided_differences import DividedDifferences
 
 mp = mpmath.MPContext()
 mp.dps = 120

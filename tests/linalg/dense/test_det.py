@@ -9,7 +9,7 @@ import pytest
 
 from mcjax.linalg import det
 
-from ..helpers import (
+from ...helpers import (
     GENERAL,
     SINGULAR,
     assert_nan,

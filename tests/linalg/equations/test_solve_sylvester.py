@@ -8,7 +8,7 @@ import scipy.linalg
 
 from mcjax.linalg import solve_sylvester
 
-from ..helpers import (
+from ...helpers import (
     GENERAL,
     SYMMETRIC,
     assert_close,

@@ -20,11 +20,11 @@ from functools import cache
 import jax.numpy as jnp
 from jax import lax
 
-from .._core._check import square
-from .._core._matmul import add_diagonal, matmul
-from .._core._matrix_function import matrix_function
-from .._core._power_of_two import power_of_two
-from .._core._shapes import Square
+from ..._core._check import square
+from ..._core._matmul import add_diagonal, matmul
+from ..._core._matrix_function import matrix_function
+from ..._core._power_of_two import power_of_two
+from ..._core._shapes import Square
 from ._funm import funm
 
 _MOST_STEPS = 100  # an eigenvalue at angle π - φ takes log2(1/φ) steps; on the branch cut no number

@@ -8,7 +8,7 @@ import scipy.linalg
 
 from mcjax.linalg import funm
 
-from ..helpers import (
+from ...helpers import (
     GAPS,
     SINGULAR,
     SYMMETRIC,

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from jax import lax
 from jax.scipy.linalg import solve_triangular
 
-from .._core._check import matrix, same_dtype, square
-from .._core._matmul import matmul
-from .._core._shapes import OtherSquare, Rectangle, Square
-from .._core._solve import sealed_solve
+from ..._core._check import matrix, same_dtype, square
+from ..._core._matmul import matmul
+from ..._core._shapes import OtherSquare, Rectangle, Square
+from ..._core._solve import sealed_solve
 
 
 def solve_sylvester(A: Square, B: OtherSquare, Q: Rectangle) -> Rectangle:

@@ -10,7 +10,7 @@ import scipy.linalg
 
 from mcjax.linalg import expm, expm_frechet
 
-from ..helpers import (
+from ...helpers import (
     GAPS,
     GENERAL,
     SINGULAR,

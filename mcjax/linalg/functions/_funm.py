@@ -25,10 +25,10 @@ import jax.numpy as jnp
 from jax import lax
 from jax.core import eval_jaxpr
 
-from .._core._check import hermitian_part, square
-from .._core._matmul import matmul
-from .._core._potential import derivative
-from .._core._shapes import Square
+from ..._core._check import hermitian_part, square
+from ..._core._matmul import matmul
+from ..._core._potential import derivative
+from ..._core._shapes import Square
 from ._divided_differences import DividedDifferences
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mcjax.linalg import logdet
 
-from ..helpers import (
+from ...helpers import (
     GENERAL,
     SYMMETRIC,
     assert_nan,

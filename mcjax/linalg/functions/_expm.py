@@ -36,11 +36,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .._core._check import same_dtype, square
-from .._core._matmul import add_diagonal, matmul, row_minus_column
-from .._core._matrix_function import matrix_function
-from .._core._power_of_two import times_power_of_two
-from .._core._shapes import Square
+from ..._core._check import same_dtype, square
+from ..._core._matmul import add_diagonal, matmul, row_minus_column
+from ..._core._matrix_function import matrix_function
+from ..._core._power_of_two import times_power_of_two
+from ..._core._shapes import Square
 from ._funm import funm
 
 _LARGE = 32  # from this size on, a few products with vectors cost nothing

@@ -14,10 +14,10 @@ from itertools import permutations
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve, lu_factor
 
-from .._core._check import hermitian_part, square
-from .._core._matmul import matmul
-from .._core._potential import derivative
-from .._core._shapes import Scalar, Square
+from ..._core._check import hermitian_part, square
+from ..._core._matmul import matmul
+from ..._core._potential import derivative
+from ..._core._shapes import Scalar, Square
 
 _ASSUMPTIONS = ("gen", "pos")
 

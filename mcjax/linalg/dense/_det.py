@@ -20,10 +20,10 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from .._core._check import square
-from .._core._matmul import matmul
-from .._core._potential import derivative
-from .._core._shapes import Scalar, Square
+from ..._core._check import square
+from ..._core._matmul import matmul
+from ..._core._potential import derivative
+from ..._core._shapes import Scalar, Square
 
 
 def det(A: Square) -> Scalar:

@@ -1,0 +1,56 @@
+"""Primary matrix functions, exactly."""
+
+import numpy as np
+
+from ._exact import BITS, GUARD, Primary, identity, product, solve
+
+
+def _expm(A):
+    norm = int(np.abs(A).sum(1).max())
+    squarings = max(0, norm.bit_length() - BITS) + 8
+    X = A >> squarings
+    total = term = identity(len(A))
+    k = 0
+    while np.any(term):
+        k += 1
+        term = product(term, X) // k
+        term = np.where(np.abs(term) <= 1, 0, term)  # shifts round -0.1 to -1, for ever
+        total = total + term
+    for _ in range(squarings):
+        total = product(total, total)
+    return total
+
+
+def _sqrtm(A):
+    """Denman and Beavers, X² = A M throughout: stable, as Newton's iteration for X is not."""
+    one, M, X = identity(len(A)), A, A
+    for _ in range(200):
+        inverse = solve(M, one)
+        X = (X + product(X, inverse)) >> 1
+        M = (2 * one + M + inverse) >> 2
+        if np.abs(M - one).max() < GUARD >> 64:  # squared by the next step
+            return (X + product(X, solve(M, one))) >> 1
+    raise ArithmeticError("no principal square root")
+
+
+def _lorentz(A):
+    """A (I + A²)⁻¹."""
+    return solve(identity(len(A)) + product(A, A), A)
+
+
+expm = Primary(_expm)
+expm_hermitian = Primary(_expm, hermitian=True)
+sqrtm = Primary(_sqrtm)
+sqrtm_hermitian = Primary(_sqrtm, hermitian=True)
+lorentz = Primary(_lorentz, hermitian=True)
+
+
+def expm_frechet(A, E):
+    """exp(A) and D exp(A)[E]."""
+    return expm.value(A), expm.jvp((A,), (E,))
+
+
+def expm_frechet_jvp(primals, tangents):
+    """D exp(A)[F] and D² exp(A)[E, F] + D exp(A)[G], for tangents F, G of A, E."""
+    (A, E), (F, G) = primals, tangents
+    return expm.jvp((A,), (F,)), expm.second(A, E, F, G)
