@@ -205,7 +205,9 @@ def readme(text, found) -> str:
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    head = f"one rule of {found['every']}, seeds 0..{found['seeds'] - 1}; {versions}; {found['date']}"
+    head = (
+        f"one rule of {found['every']}, seeds 0..{found['seeds'] - 1}; {versions}; {found['date']}"
+    )
     lines = "\n".join(f"    {line}" for line in table(found["summary"]))
     return f"{before}{BEGIN}\n{head}\n\n{lines}\n\n{END}{after}"
 
