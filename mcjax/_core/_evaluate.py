@@ -2,7 +2,8 @@
 
 What a sealed rule evaluates, factors or solves is never differentiated, so JAX need not trace its
 inside before it compiles it. Then it runs wherever its operands are: many of jax's linear algebra
-functions do not accept arrays of a mesh with explicit axes, but they need not see any.
+functions do not accept arrays of a mesh with explicit axes, but they need not see any. The axes of
+vmaps are kept apart when they are sharded (`_partition`), so it may loop on the data.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ._axes import align
-from ._partition import lower_automatic
+from ._partition import lower_automatic, names_devices, partition_batch
 from ._primitive import compile_outside_jit, mapped_axes_in_front
 
 evaluate_p = Primitive("evaluate")
@@ -27,7 +28,11 @@ def evaluate(function: Callable, *args: jax.Array) -> tuple[jax.Array, ...]:
 
     `function` is a function of a module, not made anew at every call.
     """
-    return tuple(evaluate_p.bind(*align(*args), function=function, levels=()))
+    return tuple(_bind(*align(*args), function=function, levels=()))
+
+
+def _bind(*args, **params):
+    return evaluate_p.bind(*args, devices=names_devices(), **params)
 
 
 # `levels` lists the vmaps, outermost first: which arguments each maps. An argument that a level
@@ -39,7 +44,7 @@ def _mapped(function, levels):
 
 
 @evaluate_p.def_abstract_eval
-def _abstract(*avals, function, levels):
+def _abstract(*avals, function, levels, devices):
     unsharded = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
     results = jax.eval_shape(_mapped(function, levels), *unsharded)
     lead = [_level_spec(avals, levels, i) for i in range(len(levels))]
@@ -62,15 +67,22 @@ def _level_spec(avals, levels, i):
     return avals[argument].sharding.spec[axis]
 
 
-def _batch(args, axes, *, function, levels):
+def _batch(args, axes, *, function, levels, devices):
     mapped = tuple(axis is not None for axis in axes)
     args = mapped_axes_in_front(args, axes)
-    results = evaluate_p.bind(*args, function=function, levels=(mapped, *levels))
+    results = _bind(*args, function=function, levels=(mapped, *levels))
     return results, [0] * len(results)
 
 
-def _lower(ctx, *args, function, levels):
-    return lower_automatic(ctx, _mapped(function, levels), args, multiple_results=True)
+def _lower(ctx, *args, function, levels, devices):
+    names = [f"v{i}" for i in range(len(levels))]
+    axes = [
+        [name for name, mapped in zip(names, levels, strict=True) if mapped[i]]
+        for i in range(len(args))
+    ]
+    ranks = [aval.ndim for aval in (*ctx.avals_in, *ctx.avals_out)]
+    apart = partition_batch(_mapped(function, levels), ranks, axes, names)
+    return lower_automatic(ctx, apart, args, multiple_results=True)
 
 
 compile_outside_jit(evaluate_p)

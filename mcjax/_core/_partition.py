@@ -18,30 +18,35 @@ def partition_batch(function, ranks, batch_axes, result_axes):
     """Wrap `function` so that a sharded batch stays where it is.
 
     Axes are named by strings. `batch_axes[i]` names the leading axes of argument i, `result_axes`
-    those of the result; axes of one name are one batch axis, cut alike. The remaining axes (argument
-    i has `ranks[i]` in all, the last entry is the result's) are never cut.
+    those of every result; axes of one name are one batch axis, cut alike. The remaining axes
+    (`ranks` counts all axes, of the arguments first and then of the results) are never cut.
     """
     if not result_axes:
         return function
-    *labels, result = [
+    count = len(batch_axes)
+    leads = [*batch_axes, *[result_axes] * (len(ranks) - count)]
+    labels = [
         [*lead, *(f"m{i}x{j}" for j in range(rank - len(lead)))]
-        for i, (rank, lead) in enumerate(zip(ranks, [*batch_axes, result_axes], strict=True))
+        for i, (rank, lead) in enumerate(zip(ranks, leads, strict=True))
     ]
-    whole = [name for axes in [*labels, result] for name in axes if name.startswith("m")]
+    whole = [name for axes in labels for name in axes if name.startswith("m")]
 
     def partition(_, __, result_shape):
-        mesh, spec = result_shape.sharding.mesh, result_shape.sharding.spec
+        shapes, tree = jax.tree.flatten(result_shape)
+        mesh, spec = shapes[0].sharding.mesh, shapes[0].sharding.spec
         cut = dict(zip(result_axes, spec, strict=False))
+        places = [
+            NamedSharding(mesh, PartitionSpec(*(cut.get(name) for name in axes))) for axes in labels
+        ]
+        return mesh, function, tree.unflatten(places[count:]), tuple(places[:count])
 
-        def place(axes):
-            return NamedSharding(mesh, PartitionSpec(*(cut.get(name) for name in axes)))
-
-        return mesh, function, place(result), tuple(map(place, labels))
+    def rule(labels):
+        return ", ".join(map(" ".join, labels))
 
     wrapped = custom_partitioning(lambda *args: function(*args))  # it wants positions, not keywords
     wrapped.def_partition(
         partition=partition,
-        sharding_rule=", ".join(map(" ".join, labels)) + " -> " + " ".join(result),
+        sharding_rule=rule(labels[:count]) + " -> " + rule(labels[count:]),
         need_replication_factors=tuple(whole),
     )
     return wrapped
