@@ -20,3 +20,11 @@ def times_power_of_two(A, k):
     real, half = jnp.finfo(A.dtype).dtype, jnp.floor(k / 2)
     first, second = (power_of_two(j, real).astype(A.dtype) for j in (half, k - half))
     return A * first * second
+
+
+def size(A, root=1):
+    """The power of two whose `root`-th power is closest to the largest entry, for each matrix of A."""
+    largest = jnp.abs(A).max((-2, -1), keepdims=True, initial=0.0)
+    exponent = jnp.round(jnp.log2(largest) / root)
+    exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0)
+    return power_of_two(exponent, largest.dtype).astype(A.dtype)

@@ -39,7 +39,7 @@ class DividedDifferences:
         self.x, self.f = x, jax.vmap(f)(x)
         self.rounding = jnp.finfo(x.dtype).eps * (jnp.abs(self.f) + _movement(f, x))
         self.gap = x[None, :] - x[:, None]  # x_j - x_i, used for i <= j
-        self.pairs = [None, *_on_hulls(f, self.f, x, self.gap, order)]
+        self.pairs = [None, *_on_hulls(f, self.f, self.rounding, x, self.gap, order)]
 
     def __call__(self, *indices):
         """The differences at index arrays of one shape, in any order."""
@@ -71,13 +71,13 @@ class DividedDifferences:
         return jnp.where(better, recursion, integral), jnp.where(better, rounding, truncation)
 
 
-def _on_hulls(f, values, x, gap, order):
+def _on_hulls(f, values, value_rounding, x, gap, order):
     """For k = 1..order the Chebyshev coefficients of f^(k) on every [x_i, x_j] and their error.
 
     A tail that does not decay at some order j spoils every higher one, by gap^{j-k}: a kink in f is
-    invisible to its second derivative, but not to its first. Rounding is no kink. It is eps of the
-    size that f^(j) has nearby, not only on the hull, where f^(j) may vanish: about
-    √|f^(j-1) f^(j+1)|.
+    invisible to its second derivative, but not to its first, and a jump is invisible to both, but not
+    to the difference of the values. Rounding is no kink. It is eps of the size that f^(j) has
+    nearby, not only on the hull, where f^(j) may vanish: about √|f^(j-1) f^(j+1)|.
     """
     nodes, transform = _chebyshev(x.dtype.name)
     half = jnp.abs(gap) / 2
@@ -88,17 +88,35 @@ def _on_hulls(f, values, x, gap, order):
         samples.append(jax.vmap(f)(points.reshape(-1)).reshape(points.shape))
         ends.append(jax.vmap(f)(x))
     size = jnp.abs(values)
-    sizes = [jnp.maximum(size[:, None], size[None, :]), *(jnp.abs(y).max(-1) for y in samples)]
+    sizes = [jnp.maximum(*_pairs(size)), *(jnp.abs(y).max(-1) for y in samples)]
     eps, spoiled = jnp.finfo(x.dtype).eps, jnp.zeros_like(half)
     for k in range(1, order + 1):
         y = samples[k - 1]
         c = jnp.einsum("mq,ijq->ijm", transform.astype(y.dtype), y, precision="highest")
+        if k == 1:
+            jump = _jump(c, values, gap)
+            spoiled = _spoil(spoiled, jump, jnp.maximum(*_pairs(value_rounding)), half)
         tail = jnp.maximum(jnp.abs(c[..., -1]) + jnp.abs(c[..., -2]), _missed(c, ends[k - 1]))
         around = jnp.sqrt(sizes[k - 1]) * jnp.sqrt(sizes[k + 1]) if k < order else 0.0
         rounding = eps * jnp.maximum(sizes[k], around)
         yield c, spoiled + tail + rounding
-        spoiled = spoiled + jnp.where(tail > _KINK * rounding, tail, 0.0)
-        spoiled = jnp.where(spoiled > 0, spoiled / half, 0.0)
+        spoiled = _spoil(spoiled, tail, rounding, half)
+
+
+def _spoil(spoiled, tail, rounding, half):
+    """What a tail, if it is not rounding, makes uncertain in the next derivative."""
+    spoiled = spoiled + jnp.where(tail > _KINK * rounding, tail, 0.0)
+    return jnp.where(spoiled > 0, spoiled / half, 0.0)
+
+
+def _pairs(x):
+    return x[:, None], x[None, :]
+
+
+def _jump(c, values, gap):
+    """How far the integral of f' over the hull of x_i, x_j is from f(x_j) - f(x_i)."""
+    mean = (c[..., ::2] / (1 - np.arange(0, _POINTS, 2, c.real.dtype.name) ** 2)).sum(-1)
+    return jnp.abs(values[None, :] - values[:, None] - gap * mean)
 
 
 def _missed(c, values):

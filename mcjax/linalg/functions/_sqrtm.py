@@ -23,7 +23,7 @@ from jax import lax
 from ..._core._check import square
 from ..._core._matmul import add_diagonal, matmul
 from ..._core._matrix_function import matrix_function
-from ..._core._power_of_two import power_of_two
+from ..._core._power_of_two import size
 from ..._core._shapes import Square
 from ._funm import funm
 
@@ -52,19 +52,11 @@ def sqrtm(A: Square, *, hermitian: bool = False) -> Square:
     eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
     """
     A = square(A, "sqrtm")
-    root = _root_of_size(lax.stop_gradient(A))
+    root = size(lax.stop_gradient(A), 2)
     scaled = A / root / root
     if hermitian:
         return root * funm(scaled, _clipped_root(A.shape[-1], A.dtype.name), hermitian=True)
-    return root * matrix_function(_denman_beavers, scaled)
-
-
-def _root_of_size(A):
-    """A power of two, by which dividing is exact, whose square is close to the size of A."""
-    size = jnp.abs(A).max((-2, -1), keepdims=True, initial=0.0)
-    exponent = jnp.round(jnp.log2(size) / 2)
-    exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0)
-    return power_of_two(exponent, size.dtype).astype(A.dtype)
+    return root * matrix_function(denman_beavers, scaled)
 
 
 @cache
@@ -73,7 +65,8 @@ def _clipped_root(n, dtype):
     return lambda x: jnp.sqrt(jnp.where((x < 0) & (x > -tolerance), 0.0, x))
 
 
-def _denman_beavers(A, order):
+def denman_beavers(A, order):
+    """A^{1/2} and, in `order` derivatives of this, its derivatives."""
     tolerance = jnp.finfo(A.dtype).eps ** 0.5
 
     def distance(M):

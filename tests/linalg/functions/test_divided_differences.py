@@ -134,3 +134,13 @@ def test_a_kink_is_seen():
     second = table(jnp.array([0]), jnp.array([1]), jnp.array([2]))
     np.testing.assert_allclose(first, 1 / 3, rtol=1e-13)
     np.testing.assert_allclose(second, (1 - 1 / 3) / 4e-3, rtol=1e-13)
+
+
+def test_a_jump_is_seen():
+    """All derivatives of sign are 0 wherever they are looked at."""
+    x = jnp.array([-1e-3, 2e-3, 3e-3, 1.0])
+    table = DividedDifferences(jnp.sign, x, 2)
+    first = table(jnp.array([0, 1]), jnp.array([1, 2]))
+    second = table(jnp.array([0]), jnp.array([1]), jnp.array([2]))
+    np.testing.assert_allclose(first, [2 / 3e-3, 0.0], rtol=1e-13)
+    np.testing.assert_allclose(second, -2 / 3e-3 / 4e-3, rtol=1e-13)
