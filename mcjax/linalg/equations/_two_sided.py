@@ -1,0 +1,309 @@
+"""Linear equations with a matrix on each side: A X + X B = Q (Sylvester) and X - A X B = Q (Stein).
+
+Derivatives come from the equation (`_core._solve`). It is solved in one of three ways, and what each
+leaves undone two steps of refinement do, so that all give the same X, on any device:
+
+1. Small ones (n m <= 16) by the inverse of their Kronecker matrix K, vec(A X B) = (A ⊗ Bᵀ) vec X.
+2. By doubling, where that converges (Smith 1968). The solution of X = U X V + C is
+
+       X = Σ U^k C V^k,      X₀ = C,   X_{j+1} = X_j + U^{2^j} X_j V^{2^j},
+
+   and 2^j terms of it leave the error U^{2^j} X V^{2^j}. For Stein, U = A and V = B. For Sylvester, with
+   any p,  (A + p) X (B + p) - (A - p) X (B - p) = 2p Q,  so  U = (A + p)⁻¹(A - p), V = (B - p)(B + p)⁻¹
+   and C = 2p (A + p)⁻¹ Q (B + p)⁻¹. They contract if all eigenvalues of A and B lie on p's side of the
+   imaginary axis, fastest for p near the geometric mean of their moduli. Products alone: no
+   decomposition, and the same powers serve every right-hand side and, transposed, every gradient.
+3. Else as Bartels and Stewart (1972) do, without a Schur decomposition, which no GPU has. The
+   eigenvectors V of A are computed to backward stability even where they are nearly parallel; V = U R
+   with U unitary, and Uᴴ A U = R Λ R⁻¹ is upper triangular up to eps times the condition of V. So
+
+       A = U T Uᴴ + small,   B = W S Wᴴ + small,   T Y + Y S = Uᴴ Q W,   X = U Y Wᴴ,
+
+   column by column. Multiple and defective eigenvalues cost digits of the factors, not of X.
+
+For B = Aᴴ one side is the adjoint of the other, and is not computed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy.linalg import solve_triangular
+
+from ..._core._matmul import add_diagonal, matmul
+from ..._core._power_of_two import power_of_two
+from ..._core._solve import sealed_solve
+
+_SMALL = 16  # n m, up to which an inverse of K is cheaper than doubling (measured)
+_MOST_POWERS = 10  # eigenvalues within a factor 10⁴ of each other; beyond, eigenvectors are cheaper
+
+
+class Side(NamedTuple):
+    """What is known of A: its map into C, powers of U, and a unitary triangularisation."""
+
+    into: jax.Array
+    powers: jax.Array
+    unitary: jax.Array
+    triangle: jax.Array
+
+    def transposed(self):
+        """The side of Aᵀ. With J reversing an order, J Tᵀ J is upper triangular."""
+        return Side(
+            self.into.mT, self.powers.mT, self.unitary[:, ::-1].conj(), self.triangle[::-1, ::-1].mT
+        )
+
+    def adjoint(self):
+        """The side of Aᴴ."""
+        conjugate = Side(*(x.conj() for x in self))
+        return conjugate.transposed()
+
+
+@dataclass(frozen=True)
+class TwoSided:
+    """An equation M X = Q, with M known through A and B.
+
+    Attributes:
+      apply: (A, B, X) ↦ M X.
+      sizes: the same with every product and sum replaced by that of the moduli.
+      contraction: matrices (A, B), or (A,) where B = Aᴴ, ↦ U and V, what takes Q to C from each side,
+        and p.
+      into: (left side, right side, p, Q) ↦ C.
+      column: (T, s) ↦ the triangular matrix that acts on a column of Y, and (T, v) ↦ what the sum v of
+        earlier columns adds to its right-hand side.
+      gap: eigenvalues (t, s) ↦ those of M, and their size before anything cancels.
+    """
+
+    apply: Callable
+    sizes: Callable
+    contraction: Callable
+    into: Callable
+    column: tuple[Callable, Callable]
+    gap: Callable
+
+    def solve(self, A, B, Q):
+        """X with M X = Q over stacks of one batch and one dtype."""
+
+        def one(A, B, Q):
+            def apply(parameters, X):
+                return self.apply(*parameters, X)
+
+            return self._sealed(apply, (A, B), Q)
+
+        return jnp.vectorize(one, signature="(n,n),(m,m),(n,m)->(n,m)")(A, B, Q)
+
+    def solve_adjoint(self, A, Q):
+        """X with M X = Q where B = Aᴴ."""
+
+        def one(A, Q):
+            def apply(parameters, X):
+                (A,) = parameters
+                return self.apply(A, A.mT.conj(), X)
+
+            return self._sealed(apply, (A,), Q)
+
+        return jnp.vectorize(one, signature="(n,n),(n,n)->(n,n)")(A, Q)
+
+    def _sealed(self, apply, matrices, Q):
+        if Q.size == 0:
+            return Q
+        if Q.size <= _SMALL:
+            return sealed_solve(apply, self.kronecker_inverse, _BY_INVERSE, matrices, Q)
+        return sealed_solve(apply, self.factor, (self.by_sides, self.by_transposes), matrices, Q)
+
+    def kronecker_inverse(self, *matrices):
+        """K⁻¹, or NaN where K is singular to rounding: M = |K⁻¹| |K| has a spectral radius of 1/eps.
+
+        No scaling of the unknowns changes that. It is at most the largest ratio of M x to x > 0.
+        """
+        A, B = matrices if len(matrices) == 2 else (matrices[0], matrices[0].mT.conj())
+        k = len(A) * len(B)
+        basis = jnp.eye(k, dtype=A.dtype).reshape(k, len(A), len(B))
+        K = jax.vmap(lambda X: self.apply(A, B, X))(basis).reshape(k, k).mT
+        inverse = jnp.linalg.inv(K)
+
+        def M(x):
+            (y,) = _by_inverse(jnp.abs(inverse), self.sizes(jnp.abs(A), jnp.abs(B), x))
+            return y
+
+        x = M(jnp.ones((len(A), len(B)), jnp.finfo(A.dtype).dtype))
+        unique = (M(x) / x).max() * 10 * k * jnp.finfo(A.dtype).eps < 1
+        return (jnp.where(unique, inverse, jnp.nan),)
+
+    def factor(self, *matrices):
+        """The sides of the matrices, p, and the number of powers, negative where doubling fails."""
+        contractions, into, p = self.contraction(matrices)
+        powers, steps = _powers(contractions)
+
+        def triangularised():
+            pairs = [_triangularise(A) for A in matrices]
+            t, s = jnp.diagonal(pairs[0][1]), jnp.diagonal(pairs[-1][1])
+            gap, size = self.gap(t, s if len(pairs) == 2 else s.conj())
+            unique = gap > 10 * max(len(t), len(s)) * jnp.finfo(size.dtype).eps * size
+            return [(U, jnp.where(unique, T, jnp.nan)) for U, T in pairs]
+
+        none = [(_complex(A) * 0,) * 2 for A in matrices]
+        pairs = _if(steps < 0, triangularised, none)
+        sides = [Side(x, y, *pair) for x, y, pair in zip(into, powers, pairs, strict=True)]
+        return *(x for side in sides for x in side), p, steps
+
+    def by_sides(self, *factors):
+        return (self._total(*_read(factors)),)
+
+    def by_transposes(self, *factors):
+        left, right, *rest = _read(factors)
+        return (self._total(left.transposed(), right.transposed(), *rest),)
+
+    def _total(self, left, right, p, steps, Q):
+        def doubled(state):
+            j, X = state
+            return j + 1, X + matmul(matmul(left.powers[j], X), right.powers[j])
+
+        def triangular():
+            rhs = matmul(matmul(left.unitary.mT.conj(), _complex(Q)), right.unitary)
+            Y = self._sweep(left.triangle, right.triangle, rhs)
+            X = matmul(matmul(left.unitary, Y), right.unitary.mT.conj())
+            return X if jnp.iscomplexobj(Q) else X.real
+
+        start = _zero(steps), self.into(left, right, p, Q)
+        _, X = lax.while_loop(lambda state: state[0] < steps, doubled, start)
+        return _if(steps < 0, triangular, X)
+
+    def _sweep(self, T, S, Q):
+        """M Y = Q for upper triangular T and S, one column of Y after the other."""
+        matrix, carried = self.column
+
+        def column(Y, j):
+            rhs = Q[:, j] + carried(T, matmul(Y, S[:, j, None]))[:, 0]
+            return Y.at[:, j].set(solve_triangular(matrix(T, S[j, j]), rhs)), None
+
+        return lax.scan(column, Q * 0, jnp.arange(len(S)))[0]
+
+
+def _by_inverse(inverse, Q):
+    return (matmul(inverse, Q.reshape(-1, 1)).reshape(Q.shape),)
+
+
+def _by_transposed_inverse(inverse, Q):
+    return _by_inverse(inverse.mT, Q)
+
+
+_BY_INVERSE = _by_inverse, _by_transposed_inverse
+
+
+def _read(factors):
+    """Left side, right side, p, steps and Q."""
+    *sides, p, steps, Q = factors
+    left = Side(*sides[:4])
+    return left, Side(*sides[4:]) if len(sides) == 8 else left.adjoint(), p, steps, Q
+
+
+def _powers(matrices):
+    """U^{2^j}, V^{2^j} for j < steps, until their product is small; steps < 0 if it does not get so.
+
+    Powers that grow first cost digits of the sum: a loss which refinement makes good is allowed.
+    """
+    n, eps = len(matrices[0]), jnp.finfo(matrices[0].dtype).eps
+
+    def size(matrices):
+        norms = [_norm(U) for U in matrices]
+        return norms[0] * norms[-1]
+
+    def unfinished(state):
+        j, matrices, _ = state
+        larger = size(matrices) > eps**0.5
+        return larger & (size(matrices) < n * eps**-0.25) & (j < _MOST_POWERS)
+
+    def squared(state):
+        j, matrices, powers = state
+        powers = [p.at[j].set(U) for p, U in zip(powers, matrices, strict=True)]
+        return j + 1, [matmul(U, U) for U in matrices], powers
+
+    none = [jnp.zeros_like(U, shape=(_MOST_POWERS, *U.shape)) for U in matrices]
+    start = _zero(_norm(matrices[0])), list(matrices), none
+    steps, matrices, powers = lax.while_loop(unfinished, squared, start)
+    return powers, jnp.where(size(matrices) <= eps**0.5, steps, -1)
+
+
+def _if(needed, function, otherwise):
+    """function() where it is needed: a loop of one step at most, since a mapped `cond` runs always."""
+    state = needed, otherwise
+    return lax.while_loop(lambda s: s[0], lambda s: (s[0] & False, function()), state)[1]
+
+
+def _triangularise(A):
+    _, V = jnp.linalg.eig(A)
+    U, _ = jnp.linalg.qr(V)
+    return U, jnp.triu(matmul(matmul(U.mT.conj(), A.astype(U.dtype)), U))
+
+
+def _norm(X):
+    return jnp.sqrt((jnp.abs(X) ** 2).sum())
+
+
+def _zero(x):
+    return jnp.zeros_like(x, dtype=int)
+
+
+def _complex(X):
+    return X.astype(np.result_type(X.dtype, np.complex64))
+
+
+def _cayley(matrices):
+    """U, V = (A + p)⁻¹(A - p), (B + p)⁻¹(B - p), the two inverses, and p."""
+    side = jnp.sign(sum(jnp.trace(A).real / len(A) for A in matrices))
+    moduli = [_mean_modulus(A) for A in matrices]
+    p = side * jnp.sqrt(moduli[0]) * jnp.sqrt(moduli[-1])
+    inverses = [jnp.linalg.inv(add_diagonal(A, p.astype(A.dtype))) for A in matrices]
+    return [add_diagonal(-2 * p.astype(X.dtype) * X, 1.0) for X in inverses], inverses, p
+
+
+def _mean_modulus(A):
+    """The geometric mean of the moduli of the eigenvalues; not too small if one of them is zero."""
+    mean = jnp.exp(jnp.linalg.slogdet(A)[1] / len(A))
+    return jnp.maximum(mean, _norm(A) / (100 * len(A) ** 0.5))
+
+
+def _balanced(matrices):
+    """A c and B / c of one size, c a power of two; for B = Aᴴ they are."""
+    if len(matrices) == 2:
+        c = _root_of(_norm(matrices[1])) / _root_of(_norm(matrices[0]))
+        matrices = [A * k.astype(A.dtype) for A, k in zip(matrices, (c, 1 / c), strict=True)]
+    return matrices, matrices, jnp.ones_like(_norm(matrices[0]))
+
+
+def _root_of(size):
+    """A power of two near √size; 1 where that is no number."""
+    exponent = jnp.round(jnp.log2(size) / 2)
+    return power_of_two(jnp.where(jnp.isfinite(exponent), exponent, 0.0), size.dtype)
+
+
+def _sum_of_moduli(t, s):
+    return jnp.abs(t[:, None] + s[None, :]).min(), jnp.abs(t).max() + jnp.abs(s).max()
+
+
+def _one_and_product(t, s):
+    return jnp.abs(1 - t[:, None] * s[None, :]).min(), 1 + jnp.abs(t).max() * jnp.abs(s).max()
+
+
+sylvester = TwoSided(
+    apply=lambda A, B, X: matmul(A, X) + matmul(X, B),
+    sizes=lambda A, B, X: matmul(A, X) + matmul(X, B),
+    contraction=_cayley,
+    into=lambda left, right, p, Q: (
+        (2 * p).astype(Q.dtype) * matmul(matmul(left.into, Q), right.into)
+    ),
+    column=(add_diagonal, lambda T, v: -v),
+    gap=_sum_of_moduli,
+)
+stein = TwoSided(
+    apply=lambda A, B, X: X - matmul(matmul(A, X), B),
+    sizes=lambda A, B, X: X + matmul(matmul(A, X), B),
+    contraction=_balanced,
+    into=lambda left, right, p, Q: Q,
+    column=(lambda T, s: add_diagonal(-s * T, 1.0), matmul),
+    gap=_one_and_product,
+)
