@@ -61,11 +61,9 @@ def funm(A: Square, f: Callable, *, hermitian: bool = True) -> Square:
             "funm: hermitian=False is not supported for an arbitrary f; use mcjax.linalg.expm or "
             "sqrtm, or hermitian=True if A is symmetric or Hermitian"
         )
-    if not callable(f):
-        raise TypeError(f"funm: f must be a function of a number, got {type(f).__name__}")
     A = hermitian_part(A)
     real = jnp.finfo(A.dtype).dtype
-    function, parameters, out = _close(f, real)
+    function, parameters, out = close(f, real, "funm")
     with jax.numpy_dtype_promotion("standard"):
         A = A.astype(jnp.promote_types(A.dtype, out))
     return derivative(SpectralPotential(function), A, *parameters).mT
@@ -84,10 +82,14 @@ class SpectralPotential:
         A, *parameters = point
         f = self._along(parameters, [(d, s) for d, s in zip(directions, slots, strict=True) if s])
         matrices = [d for d, s in zip(directions, slots, strict=True) if not s]
+        return self.open_form(f, A, matrices)
+
+    def open_form(self, f, A, directions):
+        """D^{k+1}Φ along k directions of A, the last one open, for one f."""
         form = jnp.vectorize(
-            lambda A, *E: _spectral_form(f, A, E), signature=_signature(1 + len(matrices))
+            lambda A, *E: _spectral_form(f, A, E), signature=_signature(1 + len(directions))
         )
-        return form(A, *matrices).mT
+        return form(A, *directions).mT
 
     def _along(self, parameters, directions):
         """x ↦ f(x; θ) differentiated along directions of θ."""
@@ -130,22 +132,26 @@ def _spectral_form(f, A, directions):
     if not A.size:
         return A
     x, V = jnp.linalg.eigh(A)
-    Vh = V.mT.conj()
     if not directions:
-        return matmul(V * jax.vmap(f)(x).astype(A.dtype)[None, :], Vh)
+        return matmul(V * jax.vmap(f)(x).astype(A.dtype)[None, :], V.mT.conj())
+    return sum_over_paths(DividedDifferences(f, x, len(directions)), V, directions)
+
+
+def sum_over_paths(differences, V, directions):
+    """D^k f(A)[E₁..E_k], k >= 1, from the eigenvectors and the divided differences at index arrays."""
+    Vh = V.mT.conj()
     K = [matmul(matmul(Vh, E), V) for E in directions]
-    differences = DividedDifferences(f, x, len(K))
-    n = len(x)
+    n = len(V)
     row, column = jnp.arange(n)[:, None], jnp.arange(n)[None, :]
 
     def add_path(t, total):
         """The terms whose inner indices are the digits of t in base n."""
         inner = [t // n**p % n for p in range(len(K) - 1)]
-        weight = differences(row, *inner, column).astype(A.dtype)
+        weight = differences(row, *inner, column).astype(V.dtype)
         return total + weight * sum(_path(order, inner) for order in permutations(K))
 
     steps = n ** (len(K) - 1)
-    total = lax.fori_loop(0, steps, add_path, jnp.zeros_like(A)) if steps > 1 else add_path(0, 0)
+    total = lax.fori_loop(0, steps, add_path, jnp.zeros_like(V)) if steps > 1 else add_path(0, 0)
     return matmul(matmul(V, total), Vh)
 
 
@@ -157,12 +163,16 @@ def _path(K, inner):
     return links * K[0][:, inner[0], None] * K[-1][None, inner[-1], :]
 
 
-def _close(f, real):
+def close(f, real, name):
     """f as (function of x and parameters, parameters, its dtype), all that it closes over named."""
+    if not callable(f):
+        raise TypeError(f"{name}: f must be a function of a number, got {type(f).__name__}")
     closed = jax.make_jaxpr(f)(jax.ShapeDtypeStruct((), real))
     shapes = [v.shape for v in closed.out_avals]
     if shapes != [()]:
-        raise ValueError(f"funm: f must map a number to a number, but it returned shapes {shapes}")
+        raise ValueError(
+            f"{name}: f must map a number to a number, but it returned shapes {shapes}"
+        )
     (out,) = (v.dtype for v in closed.out_avals)
     if not closed.consts and f.__hash__ is not None:
         return f, (), out

@@ -1,0 +1,143 @@
+"""Least squares and least norm: x = A⁺ b.
+
+With the residual r = b - A x, and Π = A⁺ A the projector on the row space, x is the only solution of
+
+    [ I   A        ] [ r ]   [ b ]          Aᴴ r lies in the row space and (I - Π) x in its complement,
+    [ Aᴴ  Π - I    ] [ x ] = [ 0 ],         so both are 0: the normal equations, and the least norm.
+
+This square system is regular whatever the rank, so all derivatives are those of a linear equation
+(`_core._solve`), with A and Π as its parameters. Its condition is that of least squares, not its
+square. Π = Fᴴ F with F from `_isometry`, smooth while the rank is kept; A Π stands for A, which sets
+the singular values to zero that count as zero. For the first derivative that gives
+
+    D x[E] = A⁺ (db - E x) + A⁺ A⁺ᴴ Eᴴ r + (I - A⁺ A) Eᴴ A⁺ᴴ x              (Golub & Pereyra 1973),
+
+and no derivative of a singular vector occurs. The solver is the SVD, and refinement of the augmented
+system, as Björck has it (1967), makes its rounding errors those of the problem.
+"""
+
+from functools import partial
+from numbers import Real
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..._core._check import matrix, same_dtype
+from ..._core._matmul import matmul
+from ..._core._power_of_two import power_of_two
+from ..._core._shapes import Rectangle
+from ..._core._solve import sealed_solve
+from ._isometry import isometry
+
+
+def lstsq(
+    a: Rectangle, b: jax.Array, rcond: float | None = None
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The x of least norm among those with ‖a x - b‖ least: NumPy's `lstsq`, with derivatives.
+
+    Identity: D x[E] = -A⁺ E x + A⁺ A⁺ᴴ Eᴴ r + (I - A⁺ A) Eᴴ A⁺ᴴ x, r = b - A x, at constant rank.
+
+    Args:
+      a: A, (..., m, n), real or complex, of any rank; integers are promoted.
+      b: (m,) or (..., m, k), with broadcasting batches; a batch of vectors needs b[..., None].
+      rcond: singular values up to rcond times the largest count as zero; None for eps max(m, n).
+
+    Returns:
+      x, (n,) or (..., n, k). Its derivatives are right along changes of A that keep its rank; along
+      others x jumps, and they are those of the part that does not.
+      residuals, (1,) or (..., k): Σ |b - A x|², at any rank (NumPy's is empty below full rank).
+      rank, (...), and the singular values, (..., min(m, n)), whose derivatives are JAX's, of first
+      order and symmetric functions of them where they repeat.
+
+    Errors: eps (κ ‖x‖ + κ² ‖r‖ / ‖A‖), as a backward stable method has; κ is of what is not cut off.
+
+    Cost: two SVDs and products with thin matrices; the gradient another SVD, of 2n rows if A is
+    tall. Source: Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413; Björck, BIT 7 (1967) 1.
+    """
+    is_vector = np.ndim(b) == 1
+    a, b = same_dtype(
+        matrix(a, "lstsq"), matrix(jnp.asarray(b)[:, None] if is_vector else b, "lstsq")
+    )
+    m = a.shape[-2]
+    if b.shape[-2] != m:
+        raise ValueError(
+            f"lstsq: a of shape {a.shape} needs b of shape ({m},) or (..., {m}, k), got "
+            f"{b.shape[:1] if is_vector else b.shape}; for a batch of vectors pass b[..., None]"
+        )
+    rcond = _relative_cut(rcond, a)
+    solve = jnp.vectorize(partial(_solve_one, rcond), signature="(m,n),(m,k)->(n,k),(k)")
+    x, residuals = solve(a, b)
+    s = _singular_values(a)
+    rank = (s > rcond * s[..., :1]).sum(-1)
+    return x[..., 0] if is_vector else x, residuals, rank, s
+
+
+def _relative_cut(rcond, A):
+    eps = float(jnp.finfo(A.dtype).eps)
+    if rcond is None:
+        return eps * max(A.shape[-2:])
+    if not isinstance(rcond, Real):
+        raise TypeError(f"lstsq: rcond must be a number or None, got {type(rcond).__name__}")
+    return float(rcond) if rcond >= 0 else eps
+
+
+def _singular_values(A):
+    if not A.size:
+        return jnp.zeros_like(A.real, shape=(*A.shape[:-2], min(A.shape[-2:])))
+    finite = jnp.isfinite(A).all((-2, -1), keepdims=True)
+    s = jnp.linalg.svd(jnp.where(finite, A, jnp.zeros_like(A)), compute_uv=False)
+    return jnp.where(finite[..., 0], s, jnp.nan)
+
+
+def _solve_one(rcond, A, b):
+    m, n = A.shape
+    if not A.size or not b.size:
+        return jnp.zeros_like(b, shape=(n, b.shape[1])), (b.conj() * b).real.sum(0)
+    size = _size(lax.stop_gradient(A))
+    A = A / size
+    F = isometry(A, rcond=rcond)
+    rhs = jnp.concatenate([b, jnp.zeros_like(b, shape=(n, b.shape[1]))])
+    z = sealed_solve(_apply, _factor, (_solve, _solve_transposed), (A, F), rhs)
+    r = z[:m]
+    return z[m:] / size, (r.conj() * r).real.sum(0)
+
+
+def _size(A):
+    """A power of two close to the largest entry: dividing by it is exact."""
+    largest = jnp.abs(A).max()
+    exponent = jnp.round(jnp.log2(largest))
+    exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0)
+    return power_of_two(exponent, largest.dtype).astype(A.dtype)
+
+
+def _apply(parameters, z):
+    """The augmented system, with A Π for A."""
+    A, F = parameters
+    r, x = z[: len(A)], z[len(A) :]
+    row_x, row_Ar = (matmul(F.mT.conj(), matmul(F, y)) for y in (x, matmul(A.mT.conj(), r)))
+    return jnp.concatenate([r + matmul(A, row_x), row_Ar + row_x - x])
+
+
+def _factor(A, F):
+    """The kept columns of U and V, and 1/σ; zeros for those that are not kept."""
+    finite = jnp.isfinite(A).all()
+    U, s, Vh = jnp.linalg.svd(jnp.where(finite, A, jnp.zeros_like(A)), full_matrices=False)
+    kept = jnp.arange(len(s), dtype=s.dtype) < jnp.round((jnp.abs(F) ** 2).sum())
+    inverse = jnp.where(kept, 1 / jnp.where(kept, s, 1.0), 0.0)
+    U, V = (jnp.where(kept[None, :], X, jnp.zeros_like(X)) for X in (U, Vh.mT.conj()))
+    return U, inverse[:, None].astype(A.dtype), V
+
+
+def _solve(U, inverse, V, z):
+    p, q = z[: len(U)], z[len(U) :]
+    Up, Vq = matmul(U.mT.conj(), p), matmul(V.mT.conj(), q)
+    r = p + matmul(U, inverse * Vq - Up)
+    x = matmul(V, inverse * (Up - inverse * Vq) + Vq) - q
+    return (jnp.concatenate([r, x]),)
+
+
+def _solve_transposed(U, inverse, V, z):
+    """The matrix is Hermitian, so its transpose is its conjugate."""
+    return _solve(U.conj(), inverse, V.conj(), z)
