@@ -3,12 +3,23 @@
 One file is one function: its mathematics, its algorithm, its derivative.
 """
 
+from .dense._adjugate import adjugate
+from .dense._charpoly import charpoly
 from .dense._det import det
 from .dense._logdet import logdet
+from .equations._solve_continuous_are import solve_continuous_are
+from .equations._solve_continuous_lyapunov import solve_continuous_lyapunov
+from .equations._solve_discrete_are import solve_discrete_are
+from .equations._solve_discrete_lyapunov import solve_discrete_lyapunov
 from .equations._solve_sylvester import solve_sylvester
 from .functions._expm import expm, expm_frechet
+from .functions._expm1m import expm1m
+from .functions._fractional_matrix_power import fractional_matrix_power
 from .functions._funm import funm
+from .functions._logm import log1pm, logm
+from .functions._signm import signm
 from .functions._sqrtm import sqrtm
+from .functions._trigonometric import coshm, cosm, sinhm, sinm, tanhm, tanm
 from .rectangular._lstsq import lstsq
 from .rectangular._orthogonal_procrustes import orthogonal_procrustes
 from .rectangular._polar import polar
@@ -16,17 +27,34 @@ from .rectangular._projectors import null_projector, orth_projector
 from .rectangular._svd_function import svd_function
 
 __all__ = [
+    "adjugate",
+    "charpoly",
+    "coshm",
+    "cosm",
     "det",
     "expm",
+    "expm1m",
     "expm_frechet",
+    "fractional_matrix_power",
     "funm",
+    "log1pm",
     "logdet",
+    "logm",
     "lstsq",
     "null_projector",
     "orth_projector",
     "orthogonal_procrustes",
     "polar",
+    "signm",
+    "sinhm",
+    "sinm",
+    "solve_continuous_are",
+    "solve_continuous_lyapunov",
+    "solve_discrete_are",
+    "solve_discrete_lyapunov",
     "solve_sylvester",
     "sqrtm",
     "svd_function",
+    "tanhm",
+    "tanm",
 ]

@@ -7,7 +7,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcjax.linalg import det, expm, expm_frechet, funm, logdet, solve_sylvester, sqrtm
+from mcjax.linalg import (
+    adjugate,
+    charpoly,
+    cosm,
+    det,
+    expm,
+    expm1m,
+    expm_frechet,
+    funm,
+    logdet,
+    solve_continuous_are,
+    solve_continuous_lyapunov,
+    solve_discrete_are,
+    solve_discrete_lyapunov,
+    solve_sylvester,
+    sqrtm,
+    tanhm,
+)
 
 GOOD = np.array([[3.0, 1.0, 0.5], [1.0, 4.0, -1.0], [0.5, -1.0, 5.0]])
 
@@ -15,12 +32,21 @@ FUNCTIONS = {  # by the name that errors give; every one maps one (..., n, n) ar
     "expm": expm,
     "expm hermitian": lambda A: expm(A, hermitian=True),
     "expm_frechet": lambda A: expm_frechet(A, A, compute_expm=False),
+    "expm1m": expm1m,
+    "cosm": cosm,
+    "tanhm": tanhm,
     "sqrtm": sqrtm,
     "sqrtm hermitian": lambda A: sqrtm(A, hermitian=True),
     "funm": lambda A: funm(A, jnp.tanh),
     "solve_sylvester A": lambda A: solve_sylvester(A, GOOD, GOOD),
     "solve_sylvester B": lambda B: solve_sylvester(GOOD, B, GOOD),
+    "solve_continuous_lyapunov": lambda A: solve_continuous_lyapunov(A, A),
+    "solve_discrete_lyapunov": lambda A: solve_discrete_lyapunov(A, A),
+    "solve_continuous_are": lambda A: solve_continuous_are(A, A, A, A),
+    "solve_discrete_are": lambda A: solve_discrete_are(A, A, A, A),
     "det": det,
+    "adjugate": adjugate,
+    "charpoly": charpoly,
     "logdet": logdet,
     "logdet pos": lambda A: logdet(A, assume_a="pos"),
 }

@@ -10,7 +10,27 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from mcjax.linalg import det, expm, expm_frechet, funm, logdet, solve_sylvester, sqrtm
+from mcjax.linalg import (
+    adjugate,
+    charpoly,
+    det,
+    expm,
+    expm1m,
+    expm_frechet,
+    funm,
+    logdet,
+    lstsq,
+    polar,
+    sinm,
+    solve_continuous_are,
+    solve_continuous_lyapunov,
+    solve_discrete_are,
+    solve_discrete_lyapunov,
+    solve_sylvester,
+    sqrtm,
+    svd_function,
+    tanhm,
+)
 
 from ..helpers import assert_relative
 
@@ -28,13 +48,25 @@ FUNCTIONS = {
     "expm": expm,
     "expm hermitian": lambda A: expm(A, hermitian=True),
     "expm_frechet": lambda A: expm_frechet(jax.lax.stop_gradient(A), A, compute_expm=False),
+    "expm1m": expm1m,
+    "sinm": sinm,
+    "tanhm": tanhm,
     "sqrtm": sqrtm,
     "sqrtm hermitian": lambda A: sqrtm(A, hermitian=True),
     "funm": lambda A: funm(A, jnp.tanh),
     "solve_sylvester": lambda A: solve_sylvester(A, A, A),
+    "solve_continuous_lyapunov": lambda A: solve_continuous_lyapunov(A, A * A),
+    "solve_discrete_lyapunov": lambda A: solve_discrete_lyapunov(A / 20, A * A),
+    "solve_continuous_are": lambda A: solve_continuous_are(A, A, A, A),
+    "solve_discrete_are": lambda A: solve_discrete_are(A, A, A, A),
     "det": det,
+    "adjugate": adjugate,
+    "charpoly": charpoly,
     "logdet": logdet,
     "logdet pos": lambda A: logdet(A, assume_a="pos"),
+    "svd_function": lambda A: svd_function(A, jnp.tanh),
+    "polar": lambda A: sum(polar(A)),
+    "lstsq": lambda A: lstsq(A[..., :2], A[..., 2:])[0],
 }
 meshes = pytest.mark.parametrize("mesh", MESHES)
 functions = pytest.mark.parametrize("name", FUNCTIONS)

@@ -67,7 +67,7 @@ def expm(A: Square, *, hermitian: bool = False) -> Square:
     own (see the head of this file).
     """
     A = square(A, "expm")
-    return funm(A, jnp.exp, hermitian=True) if hermitian else matrix_function(_expm, A)
+    return funm(A, jnp.exp, hermitian=True) if hermitian else matrix_function(exponential, A)
 
 
 def expm_frechet(
@@ -92,20 +92,29 @@ def expm_frechet(
     return (value, tangent) if compute_expm else tangent
 
 
-def _expm(A, order):
+def exponential(A, order):
+    """exp(A) and, in `order` derivatives of this, its derivatives."""
+    return scale_and_square(
+        A, order, jnp.exp, lambda E: add_diagonal(E, 1.0), lambda P: matmul(P, P)
+    )
+
+
+def scale_and_square(A, order, scalar, start, square):
+    """exp(A), or a function of it: `scalar` of a number, `start` of T - I, `square` for doubling."""
+    functions = scalar, start, square
     if order == 0:
-        return _scale_and_square(A, _fast, {"float32": 2.346, "float64": 0.6764})
+        return _scale_and_square(A, _fast, {"float32": 2.346, "float64": 0.6764}, *functions)
 
     # In a branch of its own the derivative shares nothing with the value: XLA would otherwise keep
     # the intermediates of one for the other, twice the memory for a sixth of the time.
     def here(A):
-        return _scale_and_square(A, _lean, {"float32": 1.8167, "float64": 0.41276})
+        return _scale_and_square(A, _lean, {"float32": 1.8167, "float64": 0.41276}, *functions)
 
     return lax.cond(jnp.any(jnp.isfinite(A)), here, lambda A: A * jnp.nan, A)
 
 
 def _fast(X, X2):
-    """Four products, X² included."""
+    """T - I in four products, X² included."""
     Y = matmul(
         add_diagonal(4.0187616102010355e-4 * X2 + 2.9455314402796829e-3 * X, 3.2307628881223121e-2),
         X2,
@@ -116,11 +125,11 @@ def _fast(X, X2):
     Z = matmul(Z, Y) + 2.41408928217560188e-2 * X2 - 4.1302763659297829e-2 * X
     T = Z + 5.7923617070732605 * Y + 5.0969565009167792e-2 * X2 + 2.2655119361556714 * X
     T = matmul(add_diagonal(T, 10.408017352313544), Z) - 3.0301234007387123 * Y
-    return add_diagonal(T + 0.44636268863183346 * X2 + 1.4298798808644770 * X, 1.0)
+    return T + 0.44636268863183346 * X2 + 1.4298798808644770 * X
 
 
 def _lean(X, X2):
-    """Five products, X² included, of X and the last result alone."""
+    """T - I in five products, X² included, of X and the last result alone."""
     P = -0.010809864136286751 * X2
     for a, b, c in (
         (-0.15240219689426005, 0.51440588501066807, 0.14824909912884121),
@@ -129,7 +138,7 @@ def _lean(X, X2):
         (3.1688254449519376, 4.6537151786536230, 0.52996092244247028),
     ):
         P = _product(add_diagonal(P + a * X, b), P) + c * X
-    return add_diagonal(P, 1.0)
+    return P
 
 
 @jax.custom_jvp
@@ -150,33 +159,44 @@ def _(primals, tangents):
     return _product(X, Y), tangent
 
 
-def _scale_and_square(A, polynomial, theta):
+def _scale_and_square(A, polynomial, theta, scalar, start, square):
     if A.size == 0:
         return A
-    norm = jnp.abs(lax.stop_gradient(A)).sum(-2, keepdims=True).max(-1, keepdims=True)
-    p = _finite(jnp.ceil(jnp.log2(norm)))  # ‖A / 2^p‖ <= 1: its square cannot overflow
-    A_p = times_power_of_two(A, -p)
-    A_p2 = matmul(A_p, A_p)
-    s = _squarings(norm, p, lax.stop_gradient((A_p, A_p2)), theta[norm.dtype.name])
-    X2 = times_power_of_two(times_power_of_two(A_p2, p - s), p - s)
-    P = polynomial(times_power_of_two(A, -s), X2)
+    norm = one_norm(A)
+    s, X, X2 = scale(A, norm, theta)
+    P = start(polynomial(X, X2))
 
     triangular = _is_triangular(A) & jnp.isfinite(norm)
 
     def refine(k, P):  # P approximates exp(A / 2^(s - k))
         def refined(P):
             X = times_power_of_two(lax.stop_gradient(A), k - s)
-            return _replace(P, jnp.where(triangular, _triangular_band(X, P), P))
+            return _replace(P, jnp.where(triangular, _triangular_band(X, P, scalar), P))
 
         return lax.cond(jnp.any(triangular), refined, lambda P: P, P)
 
     def square_once(state):
         k, P = state
-        squared = refine(k + 1, matmul(P, P))
+        squared = refine(k + 1, square(P))
         return k + 1, squared if A.ndim == 2 else jnp.where(k < s, squared, P)
 
     zero = jnp.zeros_like(s.max())
     return lax.while_loop(lambda state: state[0] < s.max(), square_once, (zero, refine(zero, P)))[1]
+
+
+def one_norm(A):
+    """‖A‖₁, (..., 1, 1), a constant to derivatives."""
+    return jnp.abs(lax.stop_gradient(A)).sum(-2, keepdims=True).max(-1, keepdims=True)
+
+
+def scale(A, norm, theta):
+    """s, X = A / 2^s and X², where `theta` bounds ‖X^j‖^{1/j}, for each type."""
+    p = _finite(jnp.ceil(jnp.log2(norm)))  # ‖A / 2^p‖ <= 1: its square cannot overflow
+    A_p = times_power_of_two(A, -p)
+    A_p2 = matmul(A_p, A_p)
+    s = _squarings(norm, p, lax.stop_gradient((A_p, A_p2)), theta[norm.dtype.name])
+    X2 = times_power_of_two(times_power_of_two(A_p2, p - s), p - s)
+    return s, times_power_of_two(A, -s), X2
 
 
 def _squarings(norm, p, powers, theta):
@@ -232,14 +252,13 @@ def _is_triangular(A):
     return upper | lower
 
 
-def _triangular_band(X, P):
-    """P with the diagonal and the first off-diagonals of exp(X), X triangular.
+def _triangular_band(X, P, scalar):
+    """P with the diagonal and the first off-diagonals of exp(X), or exp(X) - I, X triangular.
 
     exp(X)_{i,i+1} = x_{i,i+1} (e^a - e^b)/(a - b), and with a the larger of the two in real part
     the divided difference is e^a expm1(b - a)/(b - a), without cancellation or overflow.
     """
     d = jnp.diagonal(X, axis1=-2, axis2=-1)
-    e = jnp.exp(d)
     a = jnp.where(d[..., 1:].real > d[..., :-1].real, d[..., 1:], d[..., :-1])
     b = d[..., 1:] + d[..., :-1] - a
     gap = b - a
@@ -248,7 +267,7 @@ def _triangular_band(X, P):
     padding = [(0, 0)] * (X.ndim - 2)
     right = jnp.pad(difference, [*padding, (0, 1)])  # indexed by the smaller of i, j
     offset = row_minus_column(X)
-    P = jnp.where(offset == 0, e[..., :, None], P)
+    P = jnp.where(offset == 0, scalar(d)[..., :, None], P)
     P = jnp.where(offset == -1, X * right[..., :, None], P)
     return jnp.where(offset == 1, X * right[..., None, :], P)
 

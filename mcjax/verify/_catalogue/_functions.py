@@ -58,6 +58,12 @@ def _pairs():
     return pairs | {"complex": tuple(z)}
 
 
+def _moderate():
+    """A few general matrices of moderate size."""
+    keep = {"repeated", "defective", "Kahan", "complex", "n = 1"}
+    return {name: A for name, A in _matrices.general().items() if name in keep}
+
+
 def _matrix_size(A):
     return np.abs(A).max((-2, -1), keepdims=True)
 
@@ -108,5 +114,9 @@ ENTRIES = (
         truth.lorentz.value,
         truth.lorentz.jvp,
         _plain_lorentz,
+    ),
+    *(
+        Entry(name, getattr(linalg, name), _moderate, exact.value, exact.jvp)
+        for name, exact in truth.NEAR_THE_EXPONENTIAL.items()
     ),
 )

@@ -21,6 +21,51 @@ def _expm(A):
     return total
 
 
+def _expm1m(A):
+    return _expm(A) - identity(len(A))
+
+
+def _coshm(A):
+    return (_expm(A) + _expm(-A)) >> 1
+
+
+def _sinhm(A):
+    return (_expm(A) - _expm(-A)) >> 1
+
+
+def _tanhm(A):
+    return solve(_coshm(A), _sinhm(A))
+
+
+def _cosm(A, doublings=16):
+    """Σ (-1)^j X^{2j}/(2j)!, and cos 2X = 2 cos² X - I."""
+    X = A >> doublings
+    total = term = identity(len(A))
+    for j in range(1, 40):
+        term = -product(product(term, X), X) // (2 * j * (2 * j - 1))
+        total = total + term
+    for _ in range(doublings):
+        total = 2 * product(total, total) - identity(len(A))
+    return total
+
+
+def _sinm(A):
+    """The integral's series, Σ (-1)^j X^{2j+1}/(2j+1)!, and sin 2X = 2 sin X cos X."""
+    doublings = 16
+    total = term = A >> doublings
+    square = product(total, total)
+    for j in range(1, 40):
+        term = -product(term, square) // (2 * j * (2 * j + 1))
+        total = total + term
+    for k in range(doublings, 0, -1):
+        total = 2 * product(total, _cosm(A >> k))
+    return total
+
+
+def _tanm(A):
+    return solve(_cosm(A), _sinm(A))
+
+
 def _sqrtm(A):
     """Denman and Beavers, X² = A M throughout: stable, as Newton's iteration for X is not."""
     one, M, X = identity(len(A)), A, A
@@ -40,6 +85,15 @@ def _lorentz(A):
 
 expm = Primary(_expm)
 expm_hermitian = Primary(_expm, hermitian=True)
+NEAR_THE_EXPONENTIAL = {
+    "expm1m": Primary(_expm1m),
+    "cosm": Primary(_cosm),
+    "sinm": Primary(_sinm),
+    "tanm": Primary(_tanm),
+    "coshm": Primary(_coshm),
+    "sinhm": Primary(_sinhm),
+    "tanhm": Primary(_tanhm),
+}
 sqrtm = Primary(_sqrtm)
 sqrtm_hermitian = Primary(_sqrtm, hermitian=True)
 lorentz = Primary(_lorentz, hermitian=True)
