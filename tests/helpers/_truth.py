@@ -54,6 +54,38 @@ def true_sqrtm(A):
     return Y * scale
 
 
+def true_logm(A):
+    """2^{s+1} artanh(W), W = (R - I)(R + I)⁻¹, of the 2^s-th root R of A."""
+    if not A.size:
+        return A
+    one, scale, s = identity(len(A)), size(A), 1
+    R = A * (1 / scale)
+    while size(W := true_solve(R + one, R - one)) > 0.1:
+        R, s = true_sqrtm(R), s + 1
+    V, power, total = W @ W, W, W
+    for j in range(3, 80, 2):
+        power = power @ V
+        total = total + power * (mp.one / j)
+    return total * mp.mpf(2) ** s + one * mp.log(scale)
+
+
+def true_signm(A):
+    """Newton: S ← (S + S⁻¹)/2 from A, scaled to the size of A."""
+    one, S = identity(len(A)), A * (1 / size(A)) if A.size else A
+    for _ in range(200):
+        previous, S = S, (S + true_solve(S, one)) * mp.mpf(0.5)
+        if size(S - previous) < mp.mpf(10) ** -25:
+            break
+    for _ in range(3):  # it is quadratic, and jets lag by two steps
+        S = (S + true_solve(S, one)) * mp.mpf(0.5)
+    return S
+
+
+def true_power(A, t):
+    """exp(t log A)."""
+    return true_expm(true_logm(A) * t)
+
+
 def true_funm(f, centre=1.5, terms=50):
     """Σ f^(j)(c)/j! (A - c I)^j: at 1 <= λ <= 2 to 20 digits if f is analytic in Re z > 0."""
 

@@ -20,17 +20,18 @@ def growth(W):
     Above n = 32 the Frobenius norms are estimated, by the norms of products with random rows: the mean
     over them is that of χ² variables, and the 16th root of its deviation is a few percent.
     """
-    size, one = jnp.abs(W), jnp.ones_like(W[..., :1, :]).real
-    rate = _root(_times(one, [size] * 8).max(-1, keepdims=True), 8)
     if W.shape[-1] <= _SMALL:
-        power, gram = W, matmul(W, W.mT.conj())
-        for _ in range(4):
-            power = matmul(power, power)
-        return _root(_norm(power), 16), jnp.minimum(rate, _root(_norm(matmul(gram, gram)), 4))
-    rows = _random_rows(W)
-    power = _norm(_times(rows, [W] * 16)) / _ROWS**0.5
-    gram = _norm(_times(rows, [W, W.mT.conj()] * 4)) / _ROWS**0.5
-    return _root(power, 16), jnp.minimum(rate, _root(gram, 8))
+        power, size, gram = W, jnp.abs(W), matmul(W, W.mT.conj())
+        for _ in range(3):
+            power, size = matmul(power, power), matmul(size, size)
+        power, gram = _norm(matmul(power, power)), _norm(matmul(gram, gram)) ** 2
+        rate = size.sum(-2, keepdims=True)
+    else:
+        rows = _random_rows(W)
+        power = _norm(_times(rows, [W] * 16)) / _ROWS**0.5
+        gram = _norm(_times(rows, [W, W.mT.conj()] * 4)) / _ROWS**0.5
+        rate = _times(jnp.ones_like(W[..., :1, :]).real, [jnp.abs(W)] * 8)
+    return power ** (1 / 16), jnp.minimum(rate.max(-1, keepdims=True), gram) ** (1 / 8)
 
 
 def _random_rows(W):
@@ -49,6 +50,3 @@ def _times(rows, factors):
 def _norm(X):
     return jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1), keepdims=True))
 
-
-def _root(x, k):
-    return x ** (1 / k)

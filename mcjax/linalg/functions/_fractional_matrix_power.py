@@ -1,0 +1,96 @@
+"""Real and complex powers of a matrix, A^t = exp(t log A).
+
+Both factors of the composition carry derivatives of every order, in A and in t:
+
+    d A^t = D exp(t log A)[t D log(A)[dA]] + log(A) A^t dt.
+
+A number t is split, t = k + f with |f| <= ½, and A^t = A^k A^f: then a large t does not enlarge the
+rounding of the logarithm, and integer powers need none.
+
+Hermitian A ⪰ 0: f(λ) = λ^t (`_funm`); rounding may leave λ slightly below 0, which counts as 0.
+"""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..._core._check import hermitian_part, square
+from ..._core._matmul import matmul
+from ..._core._power_of_two import size
+from ..._core._shapes import Scalar, Square
+from ._expm import expm
+from ._funm import funm
+from ._logm import logm
+
+
+def fractional_matrix_power(A: Square, t: Scalar | complex, *, hermitian: bool = False) -> Square:
+    """A^t: SciPy's `fractional_matrix_power`, differentiable in A and in t.
+
+    Identity: A^t = exp(t log A), so ∂A^t/∂t = log(A) A^t. Roots and inverse roots are t = ±1/p.
+
+    Args:
+      A: (..., n, n), real or complex, no eigenvalue on the closed negative real axis. If t is an
+        integer given as a Python number, any matrix, and for t < 0 any invertible one.
+      t: one number, real or complex; `jax.vmap` over t for several.
+      hermitian: A is symmetric or Hermitian, and (A + Aᴴ)/2 is used; for t > 0 it may be singular.
+
+    Returns:
+      The principal power, of A's dtype, complex if t is. NaN where there is none.
+
+    Errors: eps times the condition number; for a t that is an array, times 1 + |t|.
+
+    Cost: a logarithm and an exponential; with `hermitian`, one eigendecomposition.
+    Source: Higham, Functions of Matrices (2008), section 11.1; Higham and Lin, SIAM J. Matrix Anal.
+    Appl. 34 (2013) 1341, for the splitting of t.
+    """
+    A = square(A, "fractional_matrix_power")
+    if not isinstance(t, int | float | complex):
+        t = jnp.asarray(t)
+        if t.ndim or not jnp.issubdtype(t.dtype, jnp.number):
+            raise ValueError(
+                f"fractional_matrix_power: t must be one number, got {t.dtype} of shape {t.shape}; "
+                "use jax.vmap for several powers"
+            )
+    with jax.numpy_dtype_promotion("standard"):
+        A = A.astype(jnp.result_type(A.dtype, t))
+    if hermitian:
+        return _hermitian_power(hermitian_part(A), t)
+    return _power(A, t) if isinstance(t, jax.Array) else _split_power(A, t)
+
+
+def _split_power(A, t):
+    whole = round(t.real)
+    part = t - whole
+    if part == 0:
+        return _whole_power(A, whole)
+    if abs(whole) <= 1:
+        return _power(A, t)
+    return matmul(_whole_power(A, whole), _power(A, part))
+
+
+def _whole_power(A, k):
+    with jax.default_matmul_precision("highest"):
+        return jnp.linalg.matrix_power(A, k)
+
+
+def _power(A, t):
+    return expm(jnp.asarray(t, A.dtype) * logm(A))
+
+
+def _hermitian_power(A, t):
+    if not isinstance(t, jax.Array):
+        if t == round(t.real):
+            return _whole_power(A, round(t.real))
+        power = _clipped_power(A.shape[-1], A.dtype.name, t)
+    else:
+        power = _clipped_power.__wrapped__(A.shape[-1], A.dtype.name, t)
+    scale = size(lax.stop_gradient(A))
+    return scale ** jnp.asarray(t, A.dtype) * funm(A / scale, power, hermitian=True)
+
+
+@cache
+def _clipped_power(n, dtype, t):
+    rounding = n * float(jnp.finfo(dtype).eps)
+    return lambda x: jnp.where((x < 0) & (x > -rounding), 0.0, x) ** t

@@ -1,0 +1,125 @@
+"""A^t, in A and in t; roots, inverse roots, integers, and singular Hermitian matrices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+from mcjax.linalg import fractional_matrix_power
+
+from ...helpers import (
+    GENERAL,
+    SINGULAR,
+    SYMMETRIC,
+    assert_close,
+    assert_nan,
+    assert_promise,
+    assert_relative,
+    hermitian,
+    judge,
+    mp,
+    reflect,
+    true_power,
+)
+
+MATRICES = [
+    "spd",
+    "repeated",
+    "float32",
+    "n=1",
+    "defective",
+    "non-normal",
+    "complex",
+    "badly scaled",
+]
+
+
+def power(A, t):
+    return fractional_matrix_power(A, t[0])
+
+
+def hermitian_power(A, t):
+    return fractional_matrix_power(A, t[0], hermitian=True)
+
+
+def true(A, t):
+    return true_power(A, t[0])
+
+
+def true_hermitian(A, t):
+    return true_power(hermitian(lambda A: A)(A), t[0])
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_promise(name):
+    """In A and in t together, with the mixed second derivatives."""
+    A = GENERAL[name]
+    assert_promise(power, A, np.array([0.3], A.real.dtype), truth=true)
+
+
+@pytest.mark.parametrize("name", ["spd", "repeated", "n=1"])
+def test_promise_hermitian(name):
+    A = SYMMETRIC[name]
+    assert_promise(hermitian_power, A, np.array([-0.7]), truth=true_hermitian)
+
+
+@pytest.mark.parametrize("t", [-1 / 3, 0.5, 2.5, -3.5, 20.25])
+@pytest.mark.parametrize("route", [False, True])
+def test_numbers(t, route):
+    """A large t does not make the errors larger than rounding of A does."""
+    A = SYMMETRIC["spd"]
+    truth, tolerance = judge(lambda A: true_power(A, mp.mpf(t)), (A,))
+    assert_close(fractional_matrix_power(A, t, hermitian=route), truth, tolerance)
+
+
+@pytest.mark.parametrize("t", [-2, -1, 0, 1, 2, 5, 3.0])
+@pytest.mark.parametrize("route", [False, True])
+def test_integers_need_no_logarithm(t, route):
+    A = reflect(-1.0, -1.0, 2.0, 3.0)
+    truth = np.linalg.matrix_power(A, int(t))
+    assert_relative(fractional_matrix_power(A, t, hermitian=route), truth, 1e-14)
+
+
+def test_powers_add():
+    A = GENERAL["non-normal"]
+    root = fractional_matrix_power(A, 1 / 3)
+    assert_relative(root @ root @ root, A, 1e-13)
+    inverse_root = fractional_matrix_power(A, -1 / 3)
+    assert_relative(inverse_root @ root, np.eye(4), 1e-13)
+
+
+def test_complex_power():
+    A = SYMMETRIC["spd"]
+    truth, tolerance = judge(lambda A: true_power(A, mp.mpc(0.3, 0.4)), (A,))
+    for hermitian_ in (False, True):
+        got = fractional_matrix_power(A, 0.3 + 0.4j, hermitian=hermitian_)
+        assert_close(got, truth, tolerance)
+
+
+def test_singular():
+    """Hermitian: a value, and infinite derivatives below the first power. Otherwise none."""
+    truth = reflect(0.0, 0.0, 2.0**0.25, 3.0**0.25)
+    assert_close(fractional_matrix_power(SINGULAR, 0.25, hermitian=True), truth, 1e-15**0.25)
+    assert_nan(fractional_matrix_power(reflect(-1.0, 1.0, 2.0, 3.0), 0.5, hermitian=True))
+    assert not np.isfinite(fractional_matrix_power(SINGULAR, 0.5)).any()
+
+
+@pytest.mark.parametrize("t", [0.4, -0.4])
+def test_agrees_with_scipy(t):
+    A = np.random.default_rng(0).normal(size=(30, 30)) / 11 + np.eye(30)
+    truth = scipy.linalg.fractional_matrix_power(A, t)
+    assert_relative(jax.jit(fractional_matrix_power, static_argnums=1)(A, t), truth.real, 1e-12)
+
+
+def test_one_power_at_a_time():
+    with pytest.raises(
+        ValueError, match=r"fractional_matrix_power: t must be one number.*jax\.vmap"
+    ):
+        fractional_matrix_power(np.eye(2), jnp.ones(2))
+
+
+def test_vmap_over_powers():
+    A, t = SYMMETRIC["spd"], jnp.array([0.5, -0.5])
+    roots = jax.vmap(fractional_matrix_power, (None, 0))(A, t)
+    assert_relative(roots[0] @ roots[1], np.eye(4), 1e-14)
