@@ -17,6 +17,7 @@ from .functions._expm1m import expm1m
 from .functions._fractional_matrix_power import fractional_matrix_power
 from .functions._funm import funm
 from .functions._logm import log1pm, logm
+from .functions._phim import phim
 from .functions._signm import signm
 from .functions._sqrtm import sqrtm
 from .functions._trigonometric import coshm, cosm, sinhm, sinm, tanhm, tanm
@@ -44,6 +45,7 @@ __all__ = [
     "null_projector",
     "orth_projector",
     "orthogonal_procrustes",
+    "phim",
     "polar",
     "signm",
     "sinhm",

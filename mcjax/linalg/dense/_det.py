@@ -42,11 +42,11 @@ def det(A: Square) -> Scalar:
     On the adjugate matrix, Linear Algebra Appl. 283 (1998) 151.
     """
     A = square(A, "det")
-    return derivative(_Determinant(), A, dual=None)
+    return derivative(Determinant(), A, dual=None)
 
 
 @dataclass(frozen=True)
-class _Determinant:
+class Determinant:
     """Φ(A) = det A."""
 
     loops_on_data = False

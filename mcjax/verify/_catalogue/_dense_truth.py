@@ -5,16 +5,23 @@ import numpy as np
 from ._exact import embed, hermitian_part, identity, of_stacks, product, read
 
 
-def _characteristic(A):
-    """det(A) and adj(A) of an embedded matrix, as embeddings (Faddeev and LeVerrier)."""
+def _coefficients(A):
+    """The characteristic polynomial, each coefficient times I, and M with det(-A) I = -A M: all
+    embedded (Faddeev and LeVerrier)."""
     complex_ = np.iscomplexobj(A)
     n, X = len(A), embed(A)
-    M, c = 0 * X, identity(len(X))
+    M, c = 0 * X, [identity(len(X))]
     for k in range(1, n + 1):
-        M = product(X, M) + c
-        c = _trace(product(X, M), n, complex_) // -k
-    sign = (-1) ** n
-    return sign * c, -sign * M
+        M = product(X, M) + c[-1]
+        c.append(_trace(product(X, M), n, complex_) // -k)
+    return c, M
+
+
+def _characteristic(A):
+    """det(A) and adj(A) of an embedded matrix, as embeddings."""
+    c, M = _coefficients(A)
+    sign = (-1) ** len(A)
+    return sign * c[-1], -sign * M
 
 
 def _trace(X, n, complex_):
@@ -25,6 +32,18 @@ def _trace(X, n, complex_):
     imaginary = sum(X[n + i, i] for i in range(n))
     R = np.array([[real, -imaginary], [imaginary, real]], dtype=object)
     return np.kron(R, np.eye(n, dtype=int).astype(object))
+
+
+@of_stacks
+def adjugate(A):
+    """adj(A)."""
+    return read(_characteristic(A)[1], A)
+
+
+@of_stacks
+def charpoly(A):
+    """The coefficients of det(z I - A)."""
+    return np.array([read(c, A)[0, 0] for c in _coefficients(A)[0]])
 
 
 @of_stacks

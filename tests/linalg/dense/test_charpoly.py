@@ -1,0 +1,65 @@
+"""det(z I - A) against Faddeev and LeVerrier in 60 digits: eigenvalues of any kind are alike."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcjax.linalg import charpoly, det
+
+from ...helpers import GENERAL, SINGULAR, assert_nan, assert_promise, assert_relative, hidden_jordan
+from ...helpers._truth_dense import true_charpoly
+
+CASES = ["repeated", "nearly repeated", "defective", "complex", "batched"]
+CASES += ["n=0", "badly scaled"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_promise(name):
+    assert_promise(charpoly, GENERAL[name], truth=true_charpoly)
+
+
+@pytest.mark.parametrize("A", [SINGULAR, np.zeros((4, 4))], ids=["corank 2", "zero"])
+def test_promise_where_singular(A):
+    assert_promise(charpoly, A, truth=true_charpoly)
+
+
+def test_numpy():
+    A = np.random.default_rng(0).normal(size=(2, 5, 5))
+    assert_relative(charpoly(A), np.stack([np.poly(X) for X in A]), 1e-13)
+
+
+@pytest.mark.parametrize("n", [10, 30])
+def test_error_bound(n):
+    """Within the docstring's bound of a product over the eigenvalues, in which (1 + z)ⁿ is exact."""
+    A = np.random.default_rng(n).normal(size=(n, n)) / n**0.5
+    r = np.linalg.norm(A) / n**0.5
+    circle = 1.5 * r * np.exp(2j * np.pi * np.arange(4 * n) / (4 * n))
+    largest = max(abs(np.linalg.det(z * np.eye(n) - A)) for z in circle) / (r / 1.5) ** n
+    error = np.abs(charpoly(A) - np.poly(A))
+    assert (error <= 100 * np.finfo(float).eps * largest * (1.5 * r) ** np.arange(n + 1)).all()
+
+
+@pytest.mark.parametrize("scale", [2.0**-40, 2.0**60])
+def test_scale(scale):
+    """c_j(s A) = s^j c_j(A), to the last bit for powers of two."""
+    A = GENERAL["non-normal"]
+    expected = charpoly(A) * scale ** np.arange(5)
+    np.testing.assert_allclose(charpoly(scale * A), expected, rtol=1e-15)
+
+
+def test_ends():
+    """The first two coefficients and the last: 1, -tr A, det A."""
+    A = hidden_jordan()
+    gradient = jax.jacobian(charpoly)(A)
+    assert charpoly(A)[0] == 1 and not np.asarray(gradient[0]).any()
+    assert_relative(gradient[1], -np.eye(4), 1e-13)
+    assert_relative(gradient[4], jax.grad(det)(A), 1e-12)
+
+
+def test_not_finite():
+    A = np.stack([np.eye(3), np.full((3, 3), np.nan)])
+    values = charpoly(A)
+    assert np.isfinite(values[0]).all()
+    assert_nan(values[1, 1:])
+    assert jnp.issubdtype(charpoly(np.eye(2, dtype=int)).dtype, jnp.floating)
