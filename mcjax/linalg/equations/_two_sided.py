@@ -107,6 +107,16 @@ class TwoSided:
 
         return jnp.vectorize(one, signature="(n,n),(n,n)->(n,n)")(A, Q)
 
+    def estimate_adjoint(self, A, Q):
+        """The same without refinement and without derivatives, for use inside of an algorithm."""
+
+        def one(A, Q):
+            if Q.size <= _SMALL:
+                return _by_inverse(*self.kronecker_inverse(A), Q)[0]
+            return self.by_sides(*self.factor(A), Q)[0]
+
+        return jnp.vectorize(one, signature="(n,n),(n,n)->(n,n)")(A, Q)
+
     def _sealed(self, apply, matrices, Q):
         if Q.size == 0:
             return Q

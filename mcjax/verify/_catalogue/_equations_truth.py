@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._exact import fixed, floating, of_stacks, solve
+from ._exact import embed, fixed, floating, of_stacks, product, solve
 
 
 @of_stacks
@@ -28,3 +28,48 @@ def sylvester_jvp(primals, tangents):
     dA, dB, dQ = tangents
     X = sylvester(*primals)
     return sylvester(A, B, dQ - dA @ X - X @ dB)
+
+
+def continuous_lyapunov(A, Q):
+    """X with A X + X Aᴴ = Q."""
+    return sylvester(A, _adjoint(A), Q)
+
+
+def continuous_lyapunov_jvp(primals, tangents):
+    """A dX + dX Aᴴ = dQ - dA X - X dAᴴ."""
+    (A, Q), (dA, dQ) = primals, tangents
+    X = continuous_lyapunov(A, Q)
+    return continuous_lyapunov(A, dQ - dA @ X - X @ _adjoint(dA))
+
+
+@of_stacks
+def discrete_lyapunov(A, Q):
+    """X with X - A X Aᴴ = Q, from its Kronecker form in exact real numbers: the columns of K are the
+    images of a basis."""
+    n, a, parts = len(A), embed(A), 1 + np.iscomplexobj(Q)
+    zero = np.zeros((n, n), A.dtype)
+    basis = []
+    for i in range(n):
+        for j in range(n):
+            for unit in (1, 1j)[:parts]:
+                basis.append(zero.copy())
+                basis[-1][i, j] = unit
+    columns = [_top(x - product(product(a, x), a.T), n, parts) for x in map(embed, basis)]
+    x = solve(np.stack(columns, 1), _top(embed(Q), n, parts)[:, None])
+    return sum(np.float64(floating(c)) * X for c, X in zip(x[:, 0], basis, strict=True))
+
+
+def _top(x, n, parts):
+    """The numbers of an embedded matrix, each once."""
+    return np.concatenate([x[:n, :n].ravel(), x[n:, :n].ravel()][:parts])
+
+
+def discrete_lyapunov_jvp(primals, tangents):
+    """dX - A dX Aᴴ = dQ + dA X Aᴴ + A X dAᴴ."""
+    (A, Q), (dA, dQ) = primals, tangents
+    X = discrete_lyapunov(A, Q)
+    return discrete_lyapunov(A, dQ + dA @ X @ _adjoint(A) + A @ X @ _adjoint(dA))
+
+
+def _adjoint(A):
+    return A.swapaxes(-1, -2).conj()

@@ -1,0 +1,130 @@
+"""What the two algebraic Riccati equations share: their reduction to three matrices, and doubling.
+
+With Ã = A E⁻¹, Q̃ = E⁻ᴴ Q E⁻¹ and S̃ = E⁻ᴴ S the same X solves the equation with E = I; and with
+A - B R⁻¹ Sᴴ, Q - S R⁻¹ Sᴴ the one with S = 0. There remain A, G = B R⁻¹ Bᴴ and Q.
+
+Doubling (Anderson 1978; Chu, Fan & Lin 2005): the pencil
+
+    [[A, 0], [-H, I]] - λ [[I, G], [0, Aᴴ]],
+
+whose deflating subspace [I; X] belongs to the eigenvalues in the unit disc, keeps that subspace, and
+squares its eigenvalues, under
+
+    W = I + G H,   A ← A W⁻¹ A,   G ← G + A W⁻¹ G Aᴴ,   H ← H + Aᴴ H W⁻¹ A.
+
+H → X and A → 0, quadratically, if no eigenvalue has modulus 1, and A does not if one has. One LU
+factorisation and six products a step. A step of Newton's method then takes away its rounding.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+
+from ..._core._check import hermitian_part, matrix, same_dtype, square
+from ..._core._matmul import add_diagonal, matmul
+from ..._core._power_of_two import power_of_two
+from ..._core._solve import sealed_solve
+
+_MOST_STEPS = 50
+
+
+def reduced(A, B, Q, R, E, S, name):
+    """A, G and Q of the equation with E = I and S = 0, of one dtype and one batch."""
+    A, B, Q, R, E, S = _checked(A, B, Q, R, E, S, name)
+    Q, R = hermitian_part(Q), hermitian_part(R)
+    if E is not None:
+        adjoint = adj(E)
+        A = adj(over(adjoint, adj(A)))
+        Q = over(adjoint, adj(over(adjoint, Q)))
+        S = None if S is None else over(adjoint, S)
+    BR = adj(over(R, adj(B)))
+    if S is not None:
+        A, Q = A - matmul(BR, adj(S)), Q - matmul(S, over(R, adj(S)))
+    return A, hermitian_part(matmul(BR, adj(B))), hermitian_part(Q)
+
+
+def _checked(A, B, Q, R, E, S, name):
+    A = square(A, name)
+    given = [x if x is None else matrix(x, name) for x in (B, Q, R, E, S)]
+    n, m = A.shape[-1], given[0].shape[-1]
+    shapes = {"B": (n, m), "Q": (n, n), "R": (m, m), "E": (n, n), "S": (n, m)}
+    for x, (letter, shape) in zip(given, shapes.items(), strict=True):
+        if x is not None and x.shape[-2:] != shape:
+            raise ValueError(
+                f"{name}: {letter} has to have shape {shape} for A {(n, n)} with {m} inputs (columns "
+                f"of B), got {x.shape[-2:]}"
+            )
+    present = same_dtype(A, *(x for x in given if x is not None))
+    batch = jnp.broadcast_shapes(*(x.shape[:-2] for x in present))
+    arrays = iter(jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in present)
+    return next(arrays), *(x if x is None else next(arrays) for x in given)
+
+
+def adj(X):
+    return X.mT.conj()
+
+
+def over(M, Y):
+    """M⁻¹ Y, differentiable in both."""
+    if Y.size == 0:
+        return Y
+    return sealed_solve(_product, _inverse, (_times, _times_transposed), (M,), Y)
+
+
+def _product(parameters, Y):
+    return matmul(parameters[0], Y)
+
+
+def _inverse(M):
+    return (jnp.linalg.inv(M),)
+
+
+def _times(inverse, Y):
+    return (matmul(inverse, Y),)
+
+
+def _times_transposed(inverse, Y):
+    return (matmul(inverse.mT, Y),)
+
+
+def doubling(A, G, H):
+    """X, the limit of H; NaN where A does not vanish. Over stacks."""
+    tolerance = jnp.finfo(A.dtype).eps ** 0.5
+
+    def step(state):
+        k, A, G, H, active = state
+        both = jnp.linalg.solve(add_diagonal(matmul(G, H), 1.0), jnp.concatenate([A, G], -1))
+        WA, WG = jnp.split(both, 2, -1)
+        new = (
+            matmul(A, WA),
+            hermitian_part(G + matmul(matmul(A, WG), adj(A))),
+            hermitian_part(H + matmul(adj(A), matmul(H, WA))),
+        )
+        A, G, H = (jnp.where(active, x, y) for x, y in zip(new, (A, G, H), strict=True))
+        return k + 1, A, G, H, active & (norm(A) > tolerance)  # of NaN no more steps
+
+    def unfinished(state):
+        k, *_, active = state
+        return (k < _MOST_STEPS) & active.any()
+
+    start = jnp.zeros_like(norm(A), int, ()), A, G, H, norm(A) >= 0
+    _, A, _, H, _ = lax.while_loop(unfinished, step, start)
+    return jnp.where(norm(A) <= tolerance, H, jnp.nan)
+
+
+def scale(G, Q):
+    """A power of two s, for which s G and Q / s are of one size; with them, X / s is the solution."""
+    return _root(norm(Q)) / _root(norm(G))
+
+
+def _root(size):
+    exponent = jnp.round(jnp.log2(size) / 2)
+    return power_of_two(jnp.where(jnp.isfinite(exponent), exponent, 0.0), size.dtype)
+
+
+def unless_wrong(X, residual, size):
+    """X, or NaN where it leaves more than half its digits as a residual."""
+    return jnp.where(norm(residual) <= jnp.finfo(X.dtype).eps ** 0.5 * size, X, jnp.nan)
+
+
+def norm(X):
+    return jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1), keepdims=True))

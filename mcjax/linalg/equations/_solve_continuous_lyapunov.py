@@ -1,0 +1,40 @@
+"""The continuous Lyapunov equation A X + X Aᴴ = Q.
+
+Derivatives come from the equation:  A dX + dX Aᴴ = dQ - dA X - X dAᴴ,  and in reverse, with Y from
+Aᴴ Y + Y A = X̄,  Q̄ = Y, Ā = -(Y Xᴴ + Yᴴ X)  (`_core._solve`).
+
+It is a Sylvester equation whose second matrix is the adjoint of the first, so that one set of powers,
+or one decomposition, serves both sides (`_two_sided`).
+"""
+
+import jax.numpy as jnp
+
+from ..._core._check import matrix, same_dtype, square
+from ..._core._shapes import Square
+from ._two_sided import sylvester
+
+
+def solve_continuous_lyapunov(A: Square, Q: Square) -> Square:
+    """X with A X + X Aᴴ = Q: SciPy's `solve_continuous_lyapunov`, differentiable in A and Q.
+
+    Args:
+      A: (..., n, n), of any spectrum that leaves X unique. Q: (..., n, n), Hermitian or not; batches
+        broadcast.
+
+    Returns:
+      X, (..., n, n). NaN where A has eigenvalues λ and -λ̄ to rounding: no X, or no unique one.
+
+    Cost: about 40 products if A or -A is stable, else one eigendecomposition and 3n triangular solves of
+    size n; a gradient reuses the factors. Source: Smith, SIAM J. Appl. Math. 16 (1968) 198; Bartels and
+    Stewart, Comm. ACM 15 (1972) 820.
+    """
+    return sylvester.solve_adjoint(*pair(A, Q, "solve_continuous_lyapunov"))
+
+
+def pair(A, Q, name):
+    """A and Q of one size, one dtype and one batch."""
+    A, Q = same_dtype(square(A, name), matrix(Q, name))
+    if Q.shape[-2:] != A.shape[-2:]:
+        raise ValueError(f"{name}: Q has to have the size of A, {A.shape[-2:]}, got {Q.shape[-2:]}")
+    batch = jnp.broadcast_shapes(A.shape[:-2], Q.shape[:-2])
+    return [jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (A, Q)]

@@ -1,0 +1,27 @@
+"""The discrete Lyapunov equation A X Aᴴ - X + Q = 0, also Stein's.
+
+Derivatives come from the equation:  dX - A dX Aᴴ = dQ + dA X Aᴴ + A X dAᴴ,  and in reverse, with Y from
+Y - Aᴴ Y A = X̄,  Q̄ = Y, Ā = Y A Xᴴ + Yᴴ A X  (`_core._solve`). Solved as in `_two_sided`: by doubling,
+X = Σ A^k Q (Aᴴ)^k, where all |λ| < 1.
+"""
+
+from ..._core._shapes import Square
+from ._solve_continuous_lyapunov import pair
+from ._two_sided import stein
+
+
+def solve_discrete_lyapunov(A: Square, Q: Square) -> Square:
+    """X with A X Aᴴ - X + Q = 0: SciPy's `solve_discrete_lyapunov`, differentiable in A and Q.
+
+    Args:
+      A: (..., n, n), of any spectrum that leaves X unique. Q: (..., n, n), Hermitian or not; batches
+        broadcast.
+
+    Returns:
+      X, (..., n, n). NaN where A has eigenvalues λ and 1/λ̄ to rounding: no X, or no unique one.
+
+    Cost: about 40 products if all |λ| < 1, else one eigendecomposition and 3n triangular solves of size
+    n; a gradient reuses the factors. Source: Smith, SIAM J. Appl. Math. 16 (1968) 198; Kitagawa, Int. J.
+    Control 25 (1977) 745.
+    """
+    return stein.solve_adjoint(*pair(A, Q, "solve_discrete_lyapunov"))
