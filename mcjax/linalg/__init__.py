@@ -6,6 +6,14 @@ One file is one function: its mathematics, its algorithm, its derivative.
 from .dense._adjugate import adjugate
 from .dense._charpoly import charpoly
 from .dense._det import det
+from .dense._numerical_radius import numerical_radius
+from .dense._solve import solve
+from .dense._schatten_norm import ky_fan_norm, nuclear_norm, schatten_norm, spectral_norm
+from .dense._qr import qr
+from .dense._norm import norm
+from .dense._lu import ldl, unpivoted_lu
+from .dense._eigh_tridiagonal import eigh_tridiagonal
+from .dense._cholesky import cholesky
 from .dense._logdet import logdet
 from .equations._solve_continuous_are import solve_continuous_are
 from .equations._solve_continuous_lyapunov import solve_continuous_lyapunov
@@ -30,33 +38,45 @@ from .rectangular._svd_function import svd_function
 __all__ = [
     "adjugate",
     "charpoly",
+    "cholesky",
     "coshm",
     "cosm",
     "det",
+    "eigh_tridiagonal",
     "expm",
     "expm1m",
     "expm_frechet",
     "fractional_matrix_power",
     "funm",
+    "ky_fan_norm",
+    "ldl",
     "log1pm",
     "logdet",
     "logm",
     "lstsq",
+    "norm",
+    "nuclear_norm",
     "null_projector",
+    "numerical_radius",
     "orth_projector",
     "orthogonal_procrustes",
     "phim",
     "polar",
+    "qr",
+    "schatten_norm",
     "signm",
     "sinhm",
     "sinm",
+    "solve",
     "solve_continuous_are",
     "solve_continuous_lyapunov",
     "solve_discrete_are",
     "solve_discrete_lyapunov",
     "solve_sylvester",
+    "spectral_norm",
     "sqrtm",
     "svd_function",
     "tanhm",
     "tanm",
+    "unpivoted_lu",
 ]

@@ -19,7 +19,7 @@ from mcjax.linalg import (
     expm_frechet,
     funm,
     logdet,
-    lstsq,
+    phim,
     polar,
     sinm,
     solve_continuous_are,
@@ -49,6 +49,7 @@ FUNCTIONS = {
     "expm hermitian": lambda A: expm(A, hermitian=True),
     "expm_frechet": lambda A: expm_frechet(jax.lax.stop_gradient(A), A, compute_expm=False),
     "expm1m": expm1m,
+    "phim": lambda A: phim(2, A),
     "sinm": sinm,
     "tanhm": tanhm,
     "sqrtm": sqrtm,
@@ -66,7 +67,6 @@ FUNCTIONS = {
     "logdet pos": lambda A: logdet(A, assume_a="pos"),
     "svd_function": lambda A: svd_function(A, jnp.tanh),
     "polar": lambda A: sum(polar(A)),
-    "lstsq": lambda A: lstsq(A[..., :2], A[..., 2:])[0],
 }
 meshes = pytest.mark.parametrize("mesh", MESHES)
 functions = pytest.mark.parametrize("name", FUNCTIONS)

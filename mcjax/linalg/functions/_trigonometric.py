@@ -120,8 +120,8 @@ def tanhm(A: Square, *, hermitian: bool = False) -> Square:
       iπ, where the half of A has no tangent, eps / distance²: for spectra near the imaginary axis use
       -1j * tanm(1j * A).
 
-    Cost: an exponential and, for each halving of A to norm 1, a product, a solve and an inverse. Source: Higham,
-    Functions of Matrices (2008), chapter 12 for the identities.
+    Cost: an exponential and, for each halving of A to norm 1, a product, a solve and an inverse.
+    Source: Higham, Functions of Matrices (2008), chapter 12 for the identities.
     """
     return _function("tanhm", A, _tanh, jnp.tanh, hermitian)
 

@@ -24,6 +24,11 @@ def sqrtm_hermitian(A):
     return linalg.sqrtm(A, hermitian=True)
 
 
+def phi_2(A):
+    """phim of order 2."""
+    return linalg.phim(2, A)
+
+
 def lorentz(A):
     """funm of x / (1 + x²)."""
     return linalg.funm(A, _lorentz)
@@ -119,4 +124,5 @@ ENTRIES = (
         Entry(name, getattr(linalg, name), _moderate, exact.value, exact.jvp)
         for name, exact in truth.NEAR_THE_EXPONENTIAL.items()
     ),
+    Entry("phim 2", phi_2, _moderate, truth.phi_2.value, truth.phi_2.jvp),
 )

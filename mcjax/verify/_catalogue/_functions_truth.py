@@ -66,6 +66,13 @@ def _tanm(A):
     return solve(_cosm(A), _sinm(A))
 
 
+def _phi_2(A):
+    """A block of exp [[A, I, 0], [0, 0, I], [0, 0, 0]]."""
+    n = len(A)
+    one, zero = identity(n), 0 * A
+    return _expm(np.block([[A, one, zero], [zero, zero, one], [zero] * 3]))[:n, -n:]
+
+
 def _sqrtm(A):
     """Denman and Beavers, X² = A M throughout: stable, as Newton's iteration for X is not."""
     one, M, X = identity(len(A)), A, A
@@ -94,6 +101,7 @@ NEAR_THE_EXPONENTIAL = {
     "sinhm": Primary(_sinhm),
     "tanhm": Primary(_tanhm),
 }
+phi_2 = Primary(_phi_2)
 sqrtm = Primary(_sqrtm)
 sqrtm_hermitian = Primary(_sqrtm, hermitian=True)
 lorentz = Primary(_lorentz, hermitian=True)
