@@ -5,23 +5,25 @@ One file is one function: its mathematics, its algorithm, its derivative.
 
 from .dense._adjugate import adjugate
 from .dense._charpoly import charpoly
-from .dense._det import det
-from .dense._numerical_radius import numerical_radius
-from .dense._solve import solve
-from .dense._schatten_norm import ky_fan_norm, nuclear_norm, schatten_norm, spectral_norm
-from .dense._qr import qr
-from .dense._norm import norm
-from .dense._lu import ldl, unpivoted_lu
-from .dense._eigh_tridiagonal import eigh_tridiagonal
 from .dense._cholesky import cholesky
+from .dense._det import det
+from .dense._eigh_tridiagonal import eigh_tridiagonal
 from .dense._logdet import logdet
+from .dense._lu import ldl, unpivoted_lu
+from .dense._norm import norm
+from .dense._numerical_radius import numerical_radius
+from .dense._qr import qr
+from .dense._schatten_norm import ky_fan_norm, nuclear_norm, schatten_norm, spectral_norm
+from .dense._solve import solve
 from .equations._solve_continuous_are import solve_continuous_are
 from .equations._solve_continuous_lyapunov import solve_continuous_lyapunov
 from .equations._solve_discrete_are import solve_discrete_are
 from .equations._solve_discrete_lyapunov import solve_discrete_lyapunov
+from .equations._solve_quadratic import solve_quadratic
 from .equations._solve_sylvester import solve_sylvester
 from .functions._expm import expm, expm_frechet
 from .functions._expm1m import expm1m
+from .functions._expm_multiply import expm_multiply
 from .functions._fractional_matrix_power import fractional_matrix_power
 from .functions._funm import funm
 from .functions._logm import log1pm, logm
@@ -46,6 +48,7 @@ __all__ = [
     "expm",
     "expm1m",
     "expm_frechet",
+    "expm_multiply",
     "fractional_matrix_power",
     "funm",
     "ky_fan_norm",
@@ -72,6 +75,7 @@ __all__ = [
     "solve_continuous_lyapunov",
     "solve_discrete_are",
     "solve_discrete_lyapunov",
+    "solve_quadratic",
     "solve_sylvester",
     "spectral_norm",
     "sqrtm",

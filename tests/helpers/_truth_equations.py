@@ -49,6 +49,19 @@ def true_solve_discrete_are(A, B, Q, R):
     return _iterated(step, scipy.linalg.solve_discrete_are, A, B, Q, R)
 
 
+def true_solve_quadratic(A, B, C):
+    """Newton's iteration from -B⁻¹ C, for a large B: each step a Stein equation."""
+
+    def step(X):
+        M = A @ X + B
+        return X - true_solve_stein(-true_solve(M, A), X, true_solve(M, M @ X + C))
+
+    X = -true_solve(B, C)
+    for _ in range(12):
+        X = step(X)
+    return X
+
+
 def _iterated(step, start, *matrices):
     """From SciPy's 12 digits, and then twice more for the jets; each step doubles the digits."""
     X = numbers(start(*map(numbers, matrices)))

@@ -17,11 +17,12 @@ from mcjax.linalg import (
     expm_frechet,
     funm,
     logdet,
-    solve_continuous_are,
     phim,
+    solve_continuous_are,
     solve_continuous_lyapunov,
     solve_discrete_are,
     solve_discrete_lyapunov,
+    solve_quadratic,
     solve_sylvester,
     sqrtm,
     tanhm,
@@ -46,6 +47,7 @@ FUNCTIONS = {  # by the name that errors give; every one maps one (..., n, n) ar
     "solve_discrete_lyapunov": lambda A: solve_discrete_lyapunov(A, A),
     "solve_continuous_are": lambda A: solve_continuous_are(A, A, A, A),
     "solve_discrete_are": lambda A: solve_discrete_are(A, A, A, A),
+    "solve_quadratic": lambda A: solve_quadratic(A, A, A),
     "det": det,
     "adjugate": adjugate,
     "charpoly": charpoly,
@@ -118,7 +120,9 @@ def test_rejected(name, kind):
 
 
 @pytest.mark.parametrize("kind", CAST)
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if "sylvester" not in name])
+@pytest.mark.parametrize(
+    "name", [name for name in FUNCTIONS if "sylvester" not in name]
+)
 def test_promoted(name, kind):
     np.testing.assert_array_equal(FUNCTIONS[name](CAST[kind]), FUNCTIONS[name](FLOATS[kind]))
 

@@ -44,8 +44,9 @@ def reduced(A, B, Q, R, E, S, name):
 
 def _checked(A, B, Q, R, E, S, name):
     A = square(A, name)
-    given = [x if x is None else matrix(x, name) for x in (B, Q, R, E, S)]
-    n, m = A.shape[-1], given[0].shape[-1]
+    B = matrix(B, name)
+    given = [B, *(x if x is None else matrix(x, name) for x in (Q, R, E, S))]
+    n, m = A.shape[-1], B.shape[-1]
     shapes = {"B": (n, m), "Q": (n, n), "R": (m, m), "E": (n, n), "S": (n, m)}
     for x, (letter, shape) in zip(given, shapes.items(), strict=True):
         if x is not None and x.shape[-2:] != shape:

@@ -68,7 +68,7 @@ def _algorithm(A, G, Q):
     X = _riccati.doubling(*_cayley(A, G, Q))
     XA, XG = matmul(X, A), matmul(X, G)
     residual = hermitian_part(XA + adj(XA) - matmul(XG, X) + Q)
-    step = sylvester.estimate_adjoint(adj(A) - XG, -residual)
+    step = sylvester.estimate(-residual, adj(A) - XG)
     size = 2 * norm(A) * norm(X) + norm(G) * norm(X) ** 2 + norm(Q)
     return s * _riccati.unless_wrong(hermitian_part(X + step), residual, size)
 

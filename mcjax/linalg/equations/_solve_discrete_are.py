@@ -62,6 +62,6 @@ def _algorithm(A, G, Q):
     X = _riccati.doubling(A, G, Q)
     closed = jnp.linalg.solve(add_diagonal(matmul(G, X), 1.0), A)
     residual = hermitian_part(matmul(adj(A), matmul(X, closed)) - X + Q)
-    step = stein.estimate_adjoint(adj(closed), residual)
+    step = stein.estimate(residual, adj(closed))
     size = norm(A) ** 2 * norm(X) + norm(X) + norm(Q)
     return s * _riccati.unless_wrong(hermitian_part(X + step), residual, size)

@@ -107,15 +107,16 @@ class TwoSided:
 
         return jnp.vectorize(one, signature="(n,n),(n,n)->(n,n)")(A, Q)
 
-    def estimate_adjoint(self, A, Q):
-        """The same without refinement and without derivatives, for use inside of an algorithm."""
+    def estimate(self, Q, *matrices):
+        """X without refinement and without derivatives, for an algorithm; B = Aᴴ if it is not given."""
 
-        def one(A, Q):
+        def one(Q, *matrices):
             if Q.size <= _SMALL:
-                return _by_inverse(*self.kronecker_inverse(A), Q)[0]
-            return self.by_sides(*self.factor(A), Q)[0]
+                return _by_inverse(*self.kronecker_inverse(*matrices), Q)[0]
+            return self.by_sides(*self.factor(*matrices), Q)[0]
 
-        return jnp.vectorize(one, signature="(n,n),(n,n)->(n,n)")(A, Q)
+        signature = ",".join(["(n,n)"] * (1 + len(matrices))) + "->(n,n)"
+        return jnp.vectorize(one, signature=signature)(Q, *matrices)
 
     def _sealed(self, apply, matrices, Q):
         if Q.size == 0:

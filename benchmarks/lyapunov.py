@@ -1,0 +1,24 @@
+"""A X + X Aᴴ = Q, and its gradient in A and Q. SciPy does not differentiate it, jax has none."""
+
+from . import _inputs as inputs
+
+
+def _right_half_plane(rng, shape):
+    return *inputs.off_the_cut(rng, shape), *inputs.gaussian(rng, shape)
+
+
+SIZES = (64, 256)
+INPUTS = {"randn/√n + 2": _right_half_plane}
+
+
+def mcjax():
+    from mcjax.linalg import solve_continuous_lyapunov
+
+    return solve_continuous_lyapunov
+
+
+def scipy():
+    import numpy as np
+    from scipy.linalg import solve_continuous_lyapunov
+
+    return np.vectorize(solve_continuous_lyapunov, signature="(n,n),(n,n)->(n,n)")
