@@ -29,6 +29,21 @@ def phi_2(A):
     return linalg.phim(2, A)
 
 
+def logm_hermitian(A):
+    """logm, the spectral route."""
+    return linalg.logm(A, hermitian=True)
+
+
+def cube_root(A):
+    """fractional_matrix_power, t = 1/3."""
+    return linalg.fractional_matrix_power(A, 1 / 3)
+
+
+def cube_root_hermitian(A):
+    """fractional_matrix_power, t = 1/3, the spectral route."""
+    return linalg.fractional_matrix_power(A, 1 / 3, hermitian=True)
+
+
 def lorentz(A):
     """funm of x / (1 + x²)."""
     return linalg.funm(A, _lorentz)
@@ -67,6 +82,43 @@ def _moderate():
     """A few general matrices of moderate size."""
     keep = {"repeated", "defective", "Kahan", "complex", "n = 1"}
     return {name: A for name, A in _matrices.general().items() if name in keep}
+
+
+def _plain_expm_multiply(A, B):
+    return jax.scipy.linalg.expm(A) @ B
+
+
+def _with_columns():
+    """Inputs of expm_multiply: a matrix and two columns."""
+    random = np.random.default_rng(9)
+    return {
+        name: (A, random.standard_normal((*A.shape[:-1], 2)).astype(A.dtype))
+        for name, A in _moderate().items()
+    }
+
+
+def _roots():
+    """Inputs of logarithms and powers: those of roots, of three shapes."""
+    leave_out = {"symmetric", "Frank", "Kahan", "batch", "n = 32"}
+    return {k: A for k, A in _matrices.positive_spectrum().items() if k not in leave_out}
+
+
+def _definite():
+    leave_out = {"batch", "n = 32"}
+    return {k: A for k, A in _matrices.positive_definite().items() if k not in leave_out}
+
+
+def _around_zero():
+    """Inputs of log(I + X): I is taken from those of roots, and X may be tiny."""
+    inputs = {name: A - np.eye(len(A)) for name, A in _roots().items() if name != "small"}
+    return inputs | {"tiny": 1e-10 * _matrices.general()["generic"]}
+
+
+def _split():
+    """Inputs of the sign: eigenvalues on both sides of the imaginary axis."""
+    inputs = {name: A - 2.5 * np.eye(len(A)) for name, A in _roots().items()}
+    del inputs["identity"]
+    return inputs | {"small": 1e-8 * inputs["generic"]}
 
 
 def _matrix_size(A):
@@ -112,6 +164,30 @@ ENTRIES = (
         truth.sqrtm_hermitian.value,
         truth.sqrtm_hermitian.jvp,
     ),
+    Entry("logm", linalg.logm, _roots, truth.logm.value, truth.logm.jvp),
+    Entry(
+        "logm hermitian",
+        logm_hermitian,
+        _definite,
+        truth.logm_hermitian.value,
+        truth.logm_hermitian.jvp,
+    ),
+    Entry("log1pm", linalg.log1pm, _around_zero, truth.log1pm.value, truth.log1pm.jvp),
+    Entry(
+        "fractional_matrix_power 1/3",
+        cube_root,
+        _roots,
+        truth.cube_root.value,
+        truth.cube_root.jvp,
+    ),
+    Entry(
+        "fractional_matrix_power 1/3 hermitian",
+        cube_root_hermitian,
+        _definite,
+        truth.cube_root_hermitian.value,
+        truth.cube_root_hermitian.jvp,
+    ),
+    Entry("signm", linalg.signm, _split, truth.signm.value, truth.signm.jvp),
     Entry(
         "funm x/(1+x²)",
         lorentz,
@@ -125,4 +201,12 @@ ENTRIES = (
         for name, exact in truth.NEAR_THE_EXPONENTIAL.items()
     ),
     Entry("phim 2", phi_2, _moderate, truth.phi_2.value, truth.phi_2.jvp),
+    Entry(
+        "expm_multiply",
+        linalg.expm_multiply,
+        _with_columns,
+        truth.expm_multiply,
+        truth.expm_multiply_jvp,
+        _plain_expm_multiply,
+    ),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._exact import BITS, GUARD, Primary, identity, product, solve
+from ._exact import BITS, GUARD, ONE, Primary, identity, product, solve
 
 
 def _expm(A):
@@ -85,6 +85,36 @@ def _sqrtm(A):
     raise ArithmeticError("no principal square root")
 
 
+def _logm(A):
+    """2^s artanh(W), W = (R - I)(R + I)⁻¹, of a root R of A that is close to I."""
+    one, R, s = identity(len(A)), A, 1
+    while np.abs(W := solve(R + one, R - one)).max() > ONE >> 4:
+        R, s = _sqrtm(R), s + 1
+    square, power, total = product(W, W), W, W
+    for j in range(3, 160, 2):
+        power = product(power, square)
+        total = total + power // j
+    return total << s
+
+
+def _log1pm(X):
+    return _logm(X + identity(len(X)))
+
+
+def _cube_root(A):
+    return _expm(_logm(A) // 3)
+
+
+def _signm(A):
+    """Newton: S ← (S + S⁻¹)/2."""
+    one, S = identity(len(A)), A
+    for _ in range(400):
+        previous, S = S, (S + solve(S, one)) >> 1
+        if np.abs(S - previous).max() < GUARD << 16:
+            return (S + solve(S, one)) >> 1
+    raise ArithmeticError("no sign")
+
+
 def _lorentz(A):
     """A (I + A²)⁻¹."""
     return solve(identity(len(A)) + product(A, A), A)
@@ -104,6 +134,12 @@ NEAR_THE_EXPONENTIAL = {
 phi_2 = Primary(_phi_2)
 sqrtm = Primary(_sqrtm)
 sqrtm_hermitian = Primary(_sqrtm, hermitian=True)
+logm = Primary(_logm)
+logm_hermitian = Primary(_logm, hermitian=True)
+log1pm = Primary(_log1pm)
+cube_root = Primary(_cube_root)
+cube_root_hermitian = Primary(_cube_root, hermitian=True)
+signm = Primary(_signm)
 lorentz = Primary(_lorentz, hermitian=True)
 
 
@@ -116,3 +152,14 @@ def expm_frechet_jvp(primals, tangents):
     """D exp(A)[F] and D² exp(A)[E, F] + D exp(A)[G], for tangents F, G of A, E."""
     (A, E), (F, G) = primals, tangents
     return expm.jvp((A,), (F,)), expm.second(A, E, F, G)
+
+
+def expm_multiply(A, B):
+    """exp(A) B."""
+    return expm.value(A) @ B
+
+
+def expm_multiply_jvp(primals, tangents):
+    """D exp(A)[E] B + exp(A) F."""
+    (A, B), (E, F) = primals, tangents
+    return expm.jvp((A,), (E,)) @ B + expm.value(A) @ F

@@ -58,7 +58,14 @@ def test_promise(name):
     assert_promise(power, A, np.array([0.3], A.real.dtype), truth=true)
 
 
-@pytest.mark.parametrize("name", ["spd", "repeated", "n=1"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["spd", "float32", "n=1", "non-normal", "complex"])
+def test_promise_of_other_kinds(name):
+    A = GENERAL[name]
+    assert_promise(power, A, np.array([0.3], A.real.dtype), truth=true)
+
+
+@pytest.mark.parametrize("name", ["spd", "repeated"])
 def test_promise_hermitian(name):
     A = SYMMETRIC[name]
     assert_promise(hermitian_power, A, np.array([-0.7]), truth=true_hermitian)
