@@ -1,5 +1,18 @@
 """How fast mcjax is, as ratios against its peers: `python -m benchmarks expm`."""
 
-FUNCTIONS = ("expm", "sqrtm", "funm", "solve_sylvester", "det", "logdet")
+FUNCTIONS = (
+    "expm",
+    "sqrtm",
+    "logm",
+    "fractional_matrix_power",
+    "signm",
+    "funm",
+    "solve_sylvester",
+    "lyapunov",
+    "care",
+    "dare",
+    "det",
+    "logdet",
+)
 PEERS = ("mcjax", "jax", "scipy", "torch")
 OPERATIONS = ("forward", "gradient")

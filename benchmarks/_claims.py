@@ -7,7 +7,8 @@ class Claim(NamedTuple):
     """A `quantity` of the first input's row of this size and operation is at most `limit`.
 
     The quantity is mcjax's time in units of a peer's, by name, of the fastest peer's ("fastest") or
-    of its own forward time ("forward"), or its temporaries in units of jax's ("temporaries").
+    of its own forward time ("forward"), or its temporaries in units of jax's ("temporaries") or of a
+    matrix ("own temporaries").
     """
 
     text: str
@@ -47,4 +48,6 @@ def _measure(quantity, peers, forward):
         return peers["mcjax"]["best ms"] / forward["mcjax"]["best ms"]
     if quantity == "temporaries" and "jax" in peers:
         return peers["mcjax"]["temporaries"] / peers["jax"]["temporaries"]
+    if quantity == "own temporaries" and peers:
+        return peers["mcjax"]["temporaries"]
     return peers[quantity]["ratio"] if quantity in peers else None
