@@ -38,7 +38,8 @@ class _StepPotential:
         def differences(s, x, order):
             return _step_differences(s, x, self.count(s))
 
-        return open_form(values, differences, *point, directions)
+        (A,) = point
+        return open_form(values, differences, A, directions)
 
     def count(self, s):
         return (s > self.rcond * s[0]).sum() if self.rank is None else self.rank

@@ -2,12 +2,13 @@
 
 With the residual r = b - A x, and Π = A⁺ A the projector on the row space, x is the only solution of
 
-    [ I   A        ] [ r ]   [ b ]          Aᴴ r lies in the row space and (I - Π) x in its complement,
-    [ Aᴴ  Π - I    ] [ x ] = [ 0 ],         so both are 0: the normal equations, and the least norm.
+    [ I   A          ] [ r ]   [ b ]        Aᴴ r lies in the row space and (I - Π) x in its complement,
+    [ Aᴴ  c (Π - I)  ] [ x ] = [ 0 ],       so both are 0: the normal equations, and the least norm.
 
 This square system is regular whatever the rank, so all derivatives are those of a linear equation
-(`_core._solve`), with A and Π as its parameters. Its condition is that of least squares, not its
-square. Π = Fᴴ F with F from `_isometry`, smooth while the rank is kept; A Π stands for A, which sets
+(`_core._solve`), with A and Π as its parameters. Rounding errors of the second row reach x through
+(AᴴA)⁺; with c the square of the least singular value, those that are made of x come out as they are.
+Π = Fᴴ F with F from `_isometry`, smooth while the rank is kept; A Π stands for A, which sets
 the singular values to zero that count as zero. For the first derivative that gives
 
     D x[E] = A⁺ (db - E x) + A⁺ A⁺ᴴ Eᴴ r + (I - A⁺ A) Eᴴ A⁺ᴴ x              (Golub & Pereyra 1973),
@@ -17,7 +18,6 @@ system, as Björck has it (1967), makes its rounding errors those of the problem
 """
 
 from functools import partial
-from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ import numpy as np
 from jax import lax
 
 from ..._core._check import matrix, same_dtype
+from ..._core._evaluate import evaluate
 from ..._core._matmul import matmul
 from ..._core._power_of_two import power_of_two
 from ..._core._shapes import Rectangle
@@ -53,8 +54,9 @@ def lstsq(
 
     Errors: eps (κ ‖x‖ + κ² ‖r‖ / ‖A‖), as a backward stable method has; κ is of what is not cut off.
 
-    Cost: two SVDs and products with thin matrices; the gradient another SVD, of 2n rows if A is
-    tall. Source: Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413; Björck, BIT 7 (1967) 1.
+    Cost: two SVDs, a third for s, and products with thin matrices; the gradient one SVD more, of 2n
+    rows if A is tall. Source: Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973) 413; Björck, BIT 7
+    (1967) 1.
     """
     is_vector = np.ndim(b) == 1
     a, b = same_dtype(
@@ -67,10 +69,12 @@ def lstsq(
             f"{b.shape[:1] if is_vector else b.shape}; for a batch of vectors pass b[..., None]"
         )
     rcond = _relative_cut(rcond, a)
+    s = jnp.vectorize(_singular_values, signature="(m,n)->(p)")(a)
+    rank = (s > rcond * s[..., :1]).sum(-1)
+    batch = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (jnp.broadcast_to(X, (*batch, *X.shape[-2:])) for X in (a, b))
     solve = jnp.vectorize(partial(_solve_one, rcond), signature="(m,n),(m,k)->(n,k),(k)")
     x, residuals = solve(a, b)
-    s = _singular_values(a)
-    rank = (s > rcond * s[..., :1]).sum(-1)
     return x[..., 0] if is_vector else x, residuals, rank, s
 
 
@@ -78,28 +82,30 @@ def _relative_cut(rcond, A):
     eps = float(jnp.finfo(A.dtype).eps)
     if rcond is None:
         return eps * max(A.shape[-2:])
-    if not isinstance(rcond, Real):
+    if not isinstance(rcond, int | float | np.number):
         raise TypeError(f"lstsq: rcond must be a number or None, got {type(rcond).__name__}")
     return float(rcond) if rcond >= 0 else eps
 
 
 def _singular_values(A):
     if not A.size:
-        return jnp.zeros_like(A.real, shape=(*A.shape[:-2], min(A.shape[-2:])))
-    finite = jnp.isfinite(A).all((-2, -1), keepdims=True)
+        return jnp.zeros(min(A.shape), A.real.dtype)
+    finite = jnp.isfinite(A).all()
     s = jnp.linalg.svd(jnp.where(finite, A, jnp.zeros_like(A)), compute_uv=False)
-    return jnp.where(finite[..., 0], s, jnp.nan)
+    return jnp.where(finite, s, jnp.nan)
 
 
 def _solve_one(rcond, A, b):
     m, n = A.shape
     if not A.size or not b.size:
-        return jnp.zeros_like(b, shape=(n, b.shape[1])), (b.conj() * b).real.sum(0)
+        return jnp.zeros((n, b.shape[1]), b.dtype), (b.conj() * b).real.sum(0)
     size = _size(lax.stop_gradient(A))
     A = A / size
     F = isometry(A, rcond=rcond)
-    rhs = jnp.concatenate([b, jnp.zeros_like(b, shape=(n, b.shape[1]))])
-    z = sealed_solve(_apply, _factor, (_solve, _solve_transposed), (A, F), rhs)
+    rhs = jnp.pad(b, ((0, n), (0, 0)))
+    factors = evaluate(_factor, lax.stop_gradient(A), lax.stop_gradient(F))
+    parameters = (A, F, *factors)
+    z = sealed_solve(_apply, _last_three, (_solve, _solve_transposed), parameters, rhs)
     r = z[:m]
     return z[m:] / size, (r.conj() * r).real.sum(0)
 
@@ -114,10 +120,16 @@ def _size(A):
 
 def _apply(parameters, z):
     """The augmented system, with A Π for A."""
-    A, F = parameters
+    A, F, _, inverse, _ = parameters
     r, x = z[: len(A)], z[len(A) :]
     row_x, row_Ar = (matmul(F.mT.conj(), matmul(F, y)) for y in (x, matmul(A.mT.conj(), r)))
-    return jnp.concatenate([r + matmul(A, row_x), row_Ar + row_x - x])
+    return jnp.concatenate([r + matmul(A, row_x), row_Ar + _weight(inverse) * (row_x - x)])
+
+
+def _weight(inverse):
+    """c, from 1/σ and zeros."""
+    largest = jnp.abs(inverse).max()
+    return jnp.where(largest > 0, 1 / largest**2, 1.0).astype(inverse.dtype)
 
 
 def _factor(A, F):
@@ -130,11 +142,15 @@ def _factor(A, F):
     return U, inverse[:, None].astype(A.dtype), V
 
 
+def _last_three(A, F, U, inverse, V):
+    return U, inverse, V
+
+
 def _solve(U, inverse, V, z):
     p, q = z[: len(U)], z[len(U) :]
     Up, Vq = matmul(U.mT.conj(), p), matmul(V.mT.conj(), q)
     r = p + matmul(U, inverse * Vq - Up)
-    x = matmul(V, inverse * (Up - inverse * Vq) + Vq) - q
+    x = matmul(V, inverse * (Up - inverse * Vq)) + (matmul(V, Vq) - q) / _weight(inverse)
     return (jnp.concatenate([r, x]),)
 
 
