@@ -21,6 +21,7 @@ from .equations._solve_discrete_are import solve_discrete_are
 from .equations._solve_discrete_lyapunov import solve_discrete_lyapunov
 from .equations._solve_quadratic import solve_quadratic
 from .equations._solve_sylvester import solve_sylvester
+from .functions._condition import expm_cond, funm_cond
 from .functions._expm import expm, expm_frechet
 from .functions._expm1m import expm1m
 from .functions._expm_multiply import expm_multiply
@@ -47,10 +48,12 @@ __all__ = [
     "eigh_tridiagonal",
     "expm",
     "expm1m",
+    "expm_cond",
     "expm_frechet",
     "expm_multiply",
     "fractional_matrix_power",
     "funm",
+    "funm_cond",
     "ky_fan_norm",
     "ldl",
     "log1pm",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from jax.experimental import sparse
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from mcjax.linalg import expm, expm_multiply
@@ -174,7 +174,7 @@ def test_rejected(A, B, said):
 @pytest.mark.skipif(jax.device_count() < 8, reason="needs eight devices")
 def test_over_devices():
     """A batch of right-hand sides, cut: values and the gradient of the matrix that they share."""
-    mesh = jax.make_mesh((8,), ("b",))
+    mesh = Mesh(np.array(jax.devices()[:8]), ("b",))
     A, B = GENERAL["non-normal"], random_like(np.random.default_rng(0), np.zeros((8, 4)))
 
     def total(A, B):
