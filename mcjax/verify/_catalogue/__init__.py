@@ -1,8 +1,13 @@
 """Our own functions as data: for each, inputs, truths, and plain JAX that computes the same."""
 
-from . import _dense, _equations, _functions
+from . import _dense, _equations, _functions, _rectangular
 from ._entry import Case, Entry
 
-ENTRIES = (*_functions.ENTRIES, *_equations.ENTRIES, *_dense.ENTRIES)
+ENTRIES = (
+    *_functions.ENTRIES,
+    *_equations.ENTRIES,
+    *_rectangular.ENTRIES,
+    *_dense.ENTRIES,
+)
 
 __all__ = ["ENTRIES", "Case", "Entry"]
