@@ -44,7 +44,8 @@ def solve_continuous_are(
     Returns:
       X, (..., n, n), Hermitian: the one for which A - B R⁻¹ (Bᴴ X E + Sᴴ) - λ E has all eigenvalues in
       the open left half-plane. NaN where there is none: an unstable mode that B does not reach, an
-      eigenvalue of the Hamiltonian on the imaginary axis, a singular R or E.
+      eigenvalue of the Hamiltonian on the imaginary axis, a singular R or E. NaN too where Q does not
+      see an unstable mode: doubling does not find that X.
 
     Errors: eps times the condition of the equation, and of R and E, which are inverted.
 

@@ -37,6 +37,7 @@ def solve_discrete_are(
       X, (..., n, n), Hermitian: the one for which A - B (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ) - λ E has all
       eigenvalues in the open unit disc. NaN where there is none: an unstable mode that B does not
       reach, an eigenvalue of the symplectic pencil of modulus 1, a singular R or E.
+      NaN too where Q does not see an unstable mode: doubling does not find that X.
 
     Errors: eps times the condition of the equation, and of R and E, which are inverted.
 

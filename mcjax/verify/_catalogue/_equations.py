@@ -20,6 +20,30 @@ def _stein():
     return {name: (A / 16, Q) for name, (A, Q) in _lyapunov().items()}
 
 
+def _riccati():
+    """A, B, Q and R with a stabilising solution."""
+    keep = ("generic", "repeated", "defective", "complex")
+    matrices = _matrices.positive_spectrum()
+    one = np.eye(_matrices.N)
+    cases: dict[str, tuple] = {
+        name: (matrices[name] / 4, one + one[::-1] / 4, one, one * 2) for name in keep
+    }
+    cases["complex"] = tuple(x + 0j for x in cases["complex"])
+    return cases
+
+
+def _quadratic():
+    """A, B and C with a minimal solvent."""
+    matrices = _matrices.positive_spectrum()
+    one = np.eye(_matrices.N)
+    keep = ("generic", "repeated", "complex")
+    cases: dict[str, tuple] = {
+        name: (one / 2, matrices[name] + 12 * one, matrices[name].T) for name in keep
+    }
+    cases["complex"] = tuple(x + 0j for x in cases["complex"])
+    return cases
+
+
 def _right_hand_side(A):
     """Not symmetric: both triangles count."""
     return np.ones_like(A) + np.triu(np.ones_like(A))
@@ -48,6 +72,45 @@ def _kronecker_stein(A, Q):
     return jnp.linalg.solve(K, Q.reshape(-1)).reshape(Q.shape)
 
 
+def _plain_care(A, B, Q, R):
+    """By Newton's method in plain JAX, from an X so large that it stabilises A."""
+    Q, R = _hermitian(Q), _hermitian(R)
+
+    def step(X):
+        K = jnp.linalg.solve(R, B.mT.conj() @ X)
+        closed = A - B @ K
+        return _plain_lyapunov(closed.mT.conj(), -(Q + K.mT.conj() @ R @ K))
+
+    return _iterated(step, 20 * jnp.eye(len(A), dtype=A.dtype))
+
+
+def _plain_dare(A, B, Q, R):
+    Q, R = _hermitian(Q), _hermitian(R)
+
+    def step(X):
+        BX = B.mT.conj() @ X
+        K = jnp.linalg.solve(R + BX @ B, BX @ A)
+        closed = A - B @ K
+        return _plain_stein(closed.mT.conj(), Q + K.mT.conj() @ R @ K)
+
+    return _iterated(step, 20 * jnp.eye(len(A), dtype=A.dtype))
+
+
+def _plain_quadratic(A, B, C):
+    """X ← -(A X + B)⁻¹ C, which converges to the minimal solvent."""
+    return _iterated(lambda X: -jnp.linalg.solve(A @ X + B, C), 0 * A, 60)
+
+
+def _iterated(step, X, steps=14):
+    for _ in range(steps):
+        X = step(X)
+    return X
+
+
+def _hermitian(X):
+    return (X + X.mT.conj()) / 2
+
+
 ENTRIES = (
     Entry(
         "solve_sylvester",
@@ -73,4 +136,7 @@ ENTRIES = (
         truth.discrete_lyapunov_jvp,
         _plain_stein,
     ),
+    Entry("solve_continuous_are", linalg.solve_continuous_are, _riccati, reference=_plain_care),
+    Entry("solve_discrete_are", linalg.solve_discrete_are, _riccati, reference=_plain_dare),
+    Entry("solve_quadratic", linalg.solve_quadratic, _quadratic, reference=_plain_quadratic),
 )
