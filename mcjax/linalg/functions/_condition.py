@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._check import square
+from ..._core._evaluate import evaluate
 from ..._core._shapes import Scalar, Square
 from ._expm import expm
 
@@ -44,14 +45,38 @@ def funm_cond(f: Callable, A: Square) -> Scalar:
       κ, (...), real. 0 at A = 0 unless f(0) = 0 (NaN then); inf or NaN where D f(A) is.
 
     Errors: exact to rounding at n <= 4 where A is real or f is analytic. Above that a lower bound, after
-      twenty steps of the power method rarely below 0.95 κ. Its own derivatives are zero.
+      twenty steps of the power method rarely below 0.95 κ. It has no
+      derivative: NaN, unless the gradient of A is stopped.
 
     Cost: f, and forty of its derivatives. Source: Higham, Functions of Matrices (2008), section 3.4.
     """
-    A = lax.stop_gradient(square(A, "funm_cond"))
+    A = square(A, "funm_cond")
     if not callable(f):
         raise TypeError(f"funm_cond: f must be a function of a matrix, got {type(f).__name__}")
-    return jnp.vectorize(lambda A: _condition(f, A), signature="(n,n)->()")(A)
+    one = jnp.vectorize(lambda A: _condition(f, A), signature="(n,n)->()")
+    return _not_differentiable(one(lax.stop_gradient(A)), A)
+
+
+@jax.custom_jvp
+def _not_differentiable(condition, A):
+    return condition
+
+
+@_not_differentiable.defjvp
+def _(primals, tangents):
+    condition, _ = primals
+    return condition, jnp.nan * tangents[1].real.sum((-2, -1)).astype(condition.dtype)
+
+
+def branch_distance(A: Square) -> Scalar:
+    """min π - |arg λ| over the eigenvalues of A: how far it is from the cut of log and of roots."""
+    (eigenvalues,) = evaluate(_eigenvalues, lax.stop_gradient(A))
+    angle = jnp.pi - jnp.abs(jnp.angle(eigenvalues))
+    return jnp.where(eigenvalues == 0, 0.0, angle).min(-1, initial=jnp.pi)
+
+
+def _eigenvalues(A):
+    return (jnp.linalg.eig(A)[0] if A.size else A[..., 0],)
 
 
 def _condition(f, A):

@@ -31,10 +31,12 @@ products where the value costs one.
 
 from functools import reduce
 from math import log2
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Int
 
 from ..._core._check import same_dtype, square
 from ..._core._matmul import add_diagonal, matmul, row_minus_column
@@ -44,10 +46,20 @@ from ..._core._shapes import Square
 from ._funm import funm
 
 _LARGE = 32  # from this size on, a few products with vectors cost nothing
+_THETA_FAST = {"float32": 2.346, "float64": 0.6764}
+_THETA_LEAN = {"float32": 1.8167, "float64": 0.41276}
 _ROUNDING = 2.0  # the largest ‖|X|^k‖^{1/k}: e² bounds the growth of rounding errors
 
 
-def expm(A: Square, *, hermitian: bool = False) -> Square:
+class ExpmInfo(NamedTuple):
+    """How `expm` went: `squarings` of each matrix. The error grows with them, most for A far from normal."""
+
+    squarings: Int[Array, "*batch"]
+
+
+def expm(
+    A: Square, *, hermitian: bool = False, with_info: bool = False
+) -> Square | tuple[Square, ExpmInfo]:
     """Matrix exponential: SciPy's `expm`, differentiable to any order in both modes.
 
     Identity: D exp(A)[E] = ∫₀¹ e^{(1-t)A} E e^{tA} dt.
@@ -56,6 +68,7 @@ def expm(A: Square, *, hermitian: bool = False) -> Square:
       A: (..., n, n), real or complex; integers are promoted.
       hermitian: A is symmetric or Hermitian and (A + Aᴴ)/2 is used, through an eigendecomposition
         (`funm`): exact at any norm, and a second derivative costs no more than a first.
+      with_info: return an `ExpmInfo` too, for two products more. It has no derivative.
 
     Returns:
       exp(A), (..., n, n). NaN for a matrix with entries that are not finite.
@@ -67,7 +80,15 @@ def expm(A: Square, *, hermitian: bool = False) -> Square:
     own (see the head of this file).
     """
     A = square(A, "expm")
-    return funm(A, jnp.exp, hermitian=True) if hermitian else matrix_function(exponential, A)
+    P = funm(A, jnp.exp, hermitian=True) if hermitian else matrix_function(exponential, A)
+    return (P, _info(A, hermitian)) if with_info else P
+
+
+def _info(A, hermitian):
+    if hermitian or A.size == 0:
+        return ExpmInfo(jnp.zeros(A.shape[:-2], "int32"))
+    A = lax.stop_gradient(A)
+    return ExpmInfo(scale(A, one_norm(A), _THETA_FAST)[0][..., 0, 0].astype("int32"))
 
 
 def expm_frechet(
@@ -103,12 +124,12 @@ def scale_and_square(A, order, scalar, start, square):
     """exp(A), or a function of it: `scalar` of a number, `start` of T - I, `square` for doubling."""
     functions = scalar, start, square
     if order == 0:
-        return _scale_and_square(A, _fast, {"float32": 2.346, "float64": 0.6764}, *functions)
+        return _scale_and_square(A, _fast, _THETA_FAST, *functions)
 
     # In a branch of its own the derivative shares nothing with the value: XLA would otherwise keep
     # the intermediates of one for the other, twice the memory for a sixth of the time.
     def here(A):
-        return _scale_and_square(A, _lean, {"float32": 1.8167, "float64": 0.41276}, *functions)
+        return _scale_and_square(A, _lean, _THETA_LEAN, *functions)
 
     return lax.cond(jnp.any(jnp.isfinite(A)), here, lambda A: A * jnp.nan, A)
 

@@ -15,22 +15,43 @@ Identity for the derivative:  X L + L X = E,  L = D sqrtm(A)[E].
 Hermitian A ⪰ 0: f(λ) = √λ (`_funm`); rounding may leave λ slightly below 0, which counts as 0.
 """
 
-from functools import cache
+from functools import cache, partial
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Float, Int
 
-from ..._core._check import square
+from ..._core._check import hermitian_part, square
+from ..._core._evaluate import evaluate
 from ..._core._matmul import add_diagonal, matmul
 from ..._core._matrix_function import matrix_function
 from ..._core._power_of_two import size
 from ..._core._shapes import Square
+from ._condition import branch_distance, funm_cond
 from ._funm import funm
 
 _MOST_STEPS = 100  # an eigenvalue at angle π - φ takes log2(1/φ) steps; on the branch cut no number
 
 
-def sqrtm(A: Square, *, hermitian: bool = False) -> Square:
+class SqrtmInfo(NamedTuple):
+    """How `sqrtm` went.
+
+    Attributes:
+      iterations: of the Denman-Beavers iteration, a few steps at its end included.
+      branch_distance: the smallest π - |arg λ| of the eigenvalues λ of A, 0 if one is 0; where it is φ,
+        errors grow like 1/φ².
+      condition: the relative condition number of the root at A (`funm_cond`).
+    """
+
+    iterations: Int[Array, "*batch"]
+    branch_distance: Float[Array, "*batch"]
+    condition: Float[Array, "*batch"]
+
+
+def sqrtm(
+    A: Square, *, hermitian: bool = False, with_info: bool = False
+) -> Square | tuple[Square, SqrtmInfo]:
     """Principal square root: X X = A, eigenvalues of X in the open right half-plane.
 
     Identity: X L + L X = E for L = D sqrtm(A)[E].
@@ -38,6 +59,7 @@ def sqrtm(A: Square, *, hermitian: bool = False) -> Square:
     Args:
       A: (..., n, n), real or complex, no eigenvalue on the closed negative real axis.
       hermitian: A is symmetric or Hermitian and (A + Aᴴ)/2 is used; A may then be singular.
+      with_info: return a `SqrtmInfo` too, at the cost of forty derivatives. It has none itself.
 
     Returns:
       X of A's shape and dtype. NaN where there is no principal root of that dtype: eigenvalues that
@@ -55,8 +77,21 @@ def sqrtm(A: Square, *, hermitian: bool = False) -> Square:
     root = size(lax.stop_gradient(A), 2)
     scaled = A / root / root
     if hermitian:
-        return root * funm(scaled, _clipped_root(A.shape[-1], A.dtype.name), hermitian=True)
-    return root * matrix_function(denman_beavers, scaled)
+        X = root * funm(scaled, _clipped_root(A.shape[-1], A.dtype.name), hermitian=True)
+    else:
+        X = root * matrix_function(denman_beavers, scaled)
+    return (X, _info(scaled, hermitian)) if with_info else X
+
+
+def _info(A, hermitian):
+    A = lax.stop_gradient(hermitian_part(A) if hermitian else A)
+    iterations = jnp.zeros(A.shape[:-2], "int32") if hermitian else evaluate(_iterations, A)[0]
+    condition = funm_cond(partial(sqrtm, hermitian=hermitian), A)
+    return SqrtmInfo(iterations, branch_distance(A), condition)
+
+
+def _iterations(A):
+    return (_converge(A)[0][..., 0, 0].astype("int32") + 1,)
 
 
 @cache
@@ -67,28 +102,33 @@ def _clipped_root(n, dtype):
 
 def denman_beavers(A, order):
     """A^{1/2} and, in `order` derivatives of this, its derivatives."""
+    _, M, X, active = _converge(A)
+    for _ in range(1 + order.bit_length()):
+        M, X = _step(1.0, M, X, jnp.linalg.inv(M))
+    return X * jnp.where(active, jnp.nan, 1.0).astype(X.dtype)  # a product: derivatives are NaN too
+
+
+def _converge(A):
+    """The number of steps to M ≈ I, M and X, and where it has failed."""
     tolerance = jnp.finfo(A.dtype).eps ** 0.5
 
     def distance(M):
         return _norm(add_diagonal(lax.stop_gradient(M), -1.0))
 
     def scaled_step(state):
-        k, M, X, active = state
+        steps, M, X, active = state
         inverse = jnp.linalg.inv(M)
         mu2 = lax.stop_gradient(jnp.sqrt(_norm(inverse) / _norm(M))).astype(A.dtype)
         stepped = _step(mu2, M, X, inverse)
         M, X = (jnp.where(active, new, old) for new, old in zip(stepped, (M, X), strict=True))
-        return k + 1, M, X, active & (distance(M) > tolerance)
+        return steps + active.astype(steps.dtype), M, X, active & (distance(M) > tolerance)
 
     def unfinished(state):
-        k, *_, active = state
-        return (k < _MOST_STEPS) & active.any()
+        steps, *_, active = state
+        return ((steps < _MOST_STEPS) & active).any()
 
-    start = (jnp.zeros_like(_norm(A), shape=()), A, A, distance(A) > tolerance)
-    _, M, X, active = lax.while_loop(unfinished, scaled_step, start)
-    for _ in range(1 + order.bit_length()):
-        M, X = _step(1.0, M, X, jnp.linalg.inv(M))
-    return X * jnp.where(active, jnp.nan, 1.0).astype(X.dtype)  # a product: derivatives are NaN too
+    start = (jnp.zeros_like(_norm(A)), A, A, distance(A) > tolerance)
+    return lax.while_loop(unfinished, scaled_step, start)
 
 
 def _step(mu2, M, X, inverse):

@@ -49,7 +49,7 @@ def test_batches_and_derivatives():
     A = np.stack([grcar(3), GENERAL["spd"][:3, :3]])
     value = compiled(A)
     assert_relative(value, np.array([compiled(a) for a in A]), 1e-14)
-    np.testing.assert_array_equal(jax.grad(lambda A: expm_cond(A).sum())(A), 0 * A)
+    assert_nan(jax.grad(lambda A: expm_cond(A).sum())(A))
 
 
 def test_degenerate():
@@ -71,3 +71,33 @@ def test_rejected():
 def test_lowers_for_cuda():
     for n in (3, 6):
         jax.jit(expm_cond).trace(np.eye(n)).lower(lowering_platforms=("cuda",))
+
+
+def test_branch_distance():
+    """Of a rotation π minus its angle; 0 on the cut and at 0."""
+    c, s = np.cos(3.0), np.sin(3.0)
+    A = np.stack([np.array([[c, -s], [s, c]]), np.diag([-1.0, 2.0]), np.diag([0.0, 2.0])])
+    _, info = jax.jit(lambda A: sqrtm(A, with_info=True))(A)
+    np.testing.assert_allclose(info.branch_distance, [np.pi - 3, 0, 0], atol=1e-14)
+    assert 0 < info.iterations[0] < 15 and info.iterations[1] == 100 + 1
+    np.testing.assert_allclose(info.condition[0], 1 / (2 * np.cos(1.5)) * 1.0, rtol=1e-10)
+    assert np.isnan(info.condition[1:]).all()
+
+
+def test_information():
+    """It changes no value and no gradient, and jit, vmap and empty batches are as for the value."""
+    A = np.stack([np.eye(3), 100 * grcar(3)])
+    P, info = expm(A, with_info=True)
+    np.testing.assert_array_equal(P, expm(A))
+    assert info.squarings.shape == (2,) and info.squarings[0] == 1 and 8 <= info.squarings[1] <= 10
+    assert (jax.vmap(lambda A: expm(A, with_info=True)[1].squarings)(A) == info.squarings).all()
+    assert (expm(A, with_info=True, hermitian=True)[1].squarings == 0).all()
+    assert expm(jnp.zeros((0, 3, 3)), with_info=True)[1].squarings.shape == (0,)
+
+    def loss(A):
+        P, info = expm(A, with_info=True)
+        return P.sum() + info.squarings.sum().astype(float)
+
+    np.testing.assert_array_equal(jax.grad(loss)(A), jax.grad(lambda A: expm(A).sum())(A))
+    _, info = sqrtm(GENERAL["spd"], hermitian=True, with_info=True)
+    assert info.iterations == 0 and info.branch_distance > 3
