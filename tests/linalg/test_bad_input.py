@@ -10,13 +10,16 @@ import pytest
 from mcjax.linalg import (
     adjugate,
     charpoly,
+    cholesky,
     cosm,
     det,
     expm,
     expm1m,
     expm_frechet,
     funm,
+    ldl,
     logdet,
+    numerical_radius,
     phim,
     solve_continuous_are,
     solve_continuous_lyapunov,
@@ -26,6 +29,7 @@ from mcjax.linalg import (
     solve_sylvester,
     sqrtm,
     tanhm,
+    unpivoted_lu,
 )
 
 GOOD = np.array([[3.0, 1.0, 0.5], [1.0, 4.0, -1.0], [0.5, -1.0, 5.0]])
@@ -51,6 +55,10 @@ FUNCTIONS = {  # by the name that errors give; every one maps one (..., n, n) ar
     "det": det,
     "adjugate": adjugate,
     "charpoly": charpoly,
+    "cholesky": cholesky,
+    "ldl": lambda A: ldl(A)[1],
+    "unpivoted_lu": lambda A: unpivoted_lu(A)[1],
+    "numerical_radius": numerical_radius,
     "logdet": logdet,
     "logdet pos": lambda A: logdet(A, assume_a="pos"),
 }
@@ -120,9 +128,7 @@ def test_rejected(name, kind):
 
 
 @pytest.mark.parametrize("kind", CAST)
-@pytest.mark.parametrize(
-    "name", [name for name in FUNCTIONS if "sylvester" not in name]
-)
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if "sylvester" not in name])
 def test_promoted(name, kind):
     np.testing.assert_array_equal(FUNCTIONS[name](CAST[kind]), FUNCTIONS[name](FLOATS[kind]))
 

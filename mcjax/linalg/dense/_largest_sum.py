@@ -1,0 +1,128 @@
+"""Sums of the largest eigenvalues of a Hermitian matrix, and what singular values make of them.
+
+Φ(H) = λ₁ + ... + λ_k has the gradient P, the projector onto the eigenvectors of these (Overton and
+Womersley 1993): the function of H that is 1 at λ₁..λ_k and 0 at the others. Its derivatives are sums
+over divided differences,
+
+    D P[E]_ij = t_ij K_ij,     t_ij = 1/|λ_i - λ_j| if the cut runs between λ_i and λ_j, and 0 if not,
+
+K = Vᴴ E V, and so on: values on one side of the cut may repeat, and only gaps across it divide. In
+the recursion f[S] = (f[S without the least] - f[S without the greatest]) / (greatest - least) the
+terms have one sign, so nothing cancels.
+
+At a tie across the cut, λ_k = λ_{k+1}, Φ has a kink. P becomes the mean of the projectors that the
+tie allows, the subgradient that no rotation of the tied space changes; derivatives of it are NaN.
+
+Singular values: H = [0, A; Aᴴ, 0] has the eigenvalues ±σ and |m - n| zeros, so the k largest sum up
+to σ₁ + ... + σ_k. Its eigenvectors are those of an SVD, (u, ±v)/√2 and those of the null space.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise, permutations
+from string import ascii_lowercase
+
+import jax.numpy as jnp
+
+from ..._core._matmul import matmul
+
+_TIE = 10  # times n eps ‖H‖: gaps below this are rounding
+
+
+def dilation(A):
+    """[0, A; Aᴴ, 0]."""
+    m, n = A.shape[-2:]
+    batch = [(0, 0)] * (A.ndim - 2)
+    upper = jnp.pad(A, [*batch, (0, n), (m, 0)])
+    return upper + jnp.pad(A.mT.conj(), [*batch, (m, 0), (0, n)])
+
+
+@dataclass(frozen=True)
+class LargestSum:
+    """Φ(H) = the sum of the `count` largest eigenvalues; `rows` those of A, if H is a dilation."""
+
+    count: int
+    rows: int | None = None
+    loops_on_data = False
+
+    def derivative(self, point, directions, slots, dual):
+        return spectral_form(self, point[0], directions, dual)
+
+    def value(self, x):
+        return x[len(x) - self.count :].sum()
+
+    def differences(self, x, order):
+        """f[x_i0, ..., x_ik] of the function that is 1 above the cut, 0 below, for all indices."""
+        n, cut = len(x), len(x) - self.count
+        rounding = _TIE * n * jnp.finfo(x.dtype).eps * jnp.abs(x).max()
+        above = jnp.arange(n) >= cut
+        tie = (0 < cut < n) & (x[cut] - x[max(cut - 1, 0)] <= rounding)
+        if order == 0:
+            tied = jnp.abs(x - x[cut % n]) <= rounding
+            mean = (tied & above).sum() / tied.sum()
+            return jnp.where(tie & tied, mean, above.astype(x.dtype)).astype(x.dtype)
+        indices = jnp.meshgrid(*[jnp.arange(n)] * (order + 1), indexing="ij")
+        exact = _across(x, above, jnp.sort(jnp.stack(indices), 0))
+        return jnp.where(tie, jnp.nan, exact)
+
+
+def _across(x, above, s):
+    """The divided differences at sorted indices s."""
+    if len(s) == 1:
+        return above[s[0]].astype(x.dtype)
+    least, greatest = s[0], s[-1]
+    cut_between = above[least] != above[greatest]
+    gap = jnp.where(cut_between, x[greatest] - x[least], 1)
+    return jnp.where(cut_between, (_across(x, above, s[1:]) - _across(x, above, s[:-1])) / gap, 0)
+
+
+def spectral_form(potential, H, directions, dual):
+    """D^k tr F(H), a scalar or open in its last slot, for the `differences` of F'."""
+    if dual is None and not directions:
+        return jnp.vectorize(lambda H: _value(potential, H), signature="(n,n)->()")(H)
+    *others, last = directions if dual is None else (*directions, None)
+    signature = ",".join(["(n,n)"] * (1 + len(others))) + "->(n,n)"
+    form = jnp.vectorize(lambda H, *E: _form(potential, H, E), signature=signature)(H, *others).mT
+    return (form * last).sum((-2, -1)) if dual is None else form
+
+
+def _value(potential, H):
+    return potential.value(_eigen(H, potential.rows)[0]).astype(H.dtype)
+
+
+def _form(potential, H, directions):
+    """D^k f(H)[E₁..E_k] of one matrix."""
+    x, V = _eigen(H, potential.rows)
+    Vh = V.mT.conj()
+    weights = potential.differences(x, len(directions)).astype(H.dtype)
+    if not directions:
+        return matmul(V * weights[None, :], Vh)
+    K = [matmul(matmul(Vh, E), V) for E in directions]
+    nodes = ascii_lowercase[: len(K) + 1]
+    links = ",".join(a + b for a, b in pairwise(nodes))
+    sums = f"{nodes},{links}->{nodes[0]}{nodes[-1]}"
+    paths = [jnp.einsum(sums, weights, *order, precision="highest") for order in permutations(K)]
+    return matmul(matmul(V, sum(paths[1:], paths[0])), Vh)
+
+
+def _eigen(H, rows):
+    """Eigenvalues, ascending, and eigenvectors: of a dilation, from an SVD."""
+    finite = jnp.isfinite(H).all()
+    H = jnp.where(finite, H, jnp.zeros_like(H))  # LAPACK loops on infinities
+    x, V = jnp.linalg.eigh(H) if rows is None else _eigen_of_dilation(H[:rows, rows:])
+    return jnp.where(finite, x, jnp.nan), V
+
+
+def _eigen_of_dilation(A):
+    U, s, Vh = jnp.linalg.svd(A)
+    k, half, V = len(s), 0.5**0.5, Vh.mT.conj()
+    u, v = half * U[:, :k], half * V[:, :k]
+    null = jnp.concatenate(
+        [
+            jnp.pad(U[:, k:], ((0, len(V)), (0, 0))),
+            jnp.pad(V[:, k:], ((len(U), 0), (0, 0))),
+        ],
+        1,
+    )
+    x = jnp.concatenate([-s, jnp.zeros_like(s, shape=null.shape[1:]), s[::-1]])
+    vectors = [jnp.concatenate([u, -v]), null, jnp.concatenate([u, v])[:, ::-1]]
+    return x, jnp.concatenate(vectors, 1)

@@ -1,0 +1,186 @@
+"""Norms: smooth where they are, with a valid subgradient elsewhere, against 60 digits."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+from mcjax.linalg import (
+    ky_fan_norm,
+    norm,
+    nuclear_norm,
+    numerical_radius,
+    schatten_norm,
+    spectral_norm,
+)
+
+from ...helpers import assert_close, assert_nan, assert_promise, assert_relative
+from ...helpers._truth_dense import true_ky_fan, true_schatten_four
+
+RNG = np.random.default_rng(0)
+U, V = (scipy.linalg.qr(RNG.normal(size=(n, n)))[0] for n in (4, 3))
+
+
+def tall(*singular_values):
+    return U[:, :3] @ np.diag(singular_values) @ V.T
+
+
+def fan_two(A):
+    return ky_fan_norm(A, 2)
+
+
+def schatten_four(A):
+    return schatten_norm(A, 4)
+
+
+TALL = {
+    "repeated above": tall(2.0, 2.0, 1.0),
+    "complex": RNG.normal(size=(4, 3)) + 1j * RNG.normal(size=(4, 3)),
+}
+
+
+@pytest.mark.parametrize("name", TALL)
+def test_ky_fan_promise(name):
+    assert_promise(fan_two, TALL[name], truth=true_ky_fan(2))
+
+
+def test_nuclear_promise_where_all_singular_values_agree():
+    assert_promise(nuclear_norm, tall(1.0, 1.0, 1.0), truth=true_ky_fan(3))
+
+
+def test_scale():
+    """‖s A‖ = s ‖A‖: first derivatives do not change, second ones by 1/s."""
+    A, E = 1e-9 * np.eye(4, 3), RNG.normal(size=(4, 3))
+    for f in (nuclear_norm, fan_two, lambda A: schatten_norm(A, 3)):
+        gradient = jax.jit(jax.grad(f))
+        assert_close(gradient(A), gradient(1e9 * A), 1e-14)
+    hessian = jax.jit(lambda A: jax.jvp(jax.grad(nuclear_norm), (A,), (E,))[1])
+    assert_relative(hessian(A), 1e9 * hessian(1e9 * A), 1e-13)
+
+
+def test_spectral_norm_where_the_others_vanish():
+    """σ₁² = tr Aᵀ A + O(E⁴) along E in the range of A: the norm of a vector."""
+    a, e = RNG.normal(size=(2, 4))
+    A, E = np.outer(a, V[0]), np.outer(e, V[0])
+    second = jax.jvp(jax.grad(spectral_norm), (A,), (E,))[1]
+    truth = jax.jvp(jax.grad(jnp.linalg.norm), (a,), (e,))[1]
+    assert_close(second @ V[0], truth, 1e-14)
+
+
+@pytest.mark.parametrize(
+    "A", [tall(2.0, 2.0, 1.0), tall(2.0, 1.0, 0.0)], ids=["repeated", "singular"]
+)
+def test_schatten_promise(A):
+    assert_promise(schatten_four, A, truth=true_schatten_four)
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3, 7, np.inf])
+def test_schatten_values_and_gradients(p):
+    """Against JAX, where singular values are distinct, to second order."""
+
+    def plain(A):
+        s = jnp.linalg.svd(A, compute_uv=False)
+        return s.max() if p == np.inf else (s**p).sum() ** (1 / p)
+
+    A, E = RNG.normal(size=(2, 4, 3))
+
+    def all_orders(f):
+        return jax.jit(lambda A: (f(A), *jax.jvp(jax.grad(f), (A,), (E,))))(A)
+
+    got = all_orders(lambda A: schatten_norm(A, p))
+    for x, y in zip(got, all_orders(plain), strict=True):
+        assert_close(x, y, 1e-13)
+
+
+def test_ties_have_a_mean_subgradient_and_no_hessian():
+    gradient = jax.grad(spectral_norm)
+    assert_close(gradient(jnp.eye(3)), np.eye(3) / 3, 1e-15)
+    assert_close(jax.grad(fan_two)(jnp.eye(3)), np.eye(3) * 2 / 3, 1e-15)
+    assert_nan(jax.jvp(gradient, (jnp.eye(3),), (jnp.eye(3),))[1])
+
+
+def test_zero_singular_values():
+    """At diag(1, 0): the nuclear norm has the subgradient that is zero on the null space."""
+    A = jnp.diag(jnp.array([1.0, 0.0]))
+    assert_close(jax.grad(nuclear_norm)(A), A, 1e-15)
+    assert_nan(jax.hessian(nuclear_norm)(A))
+    assert_close(jax.grad(lambda A: schatten_norm(A, 1.5))(A), A, 1e-15)
+    assert_nan(jax.hessian(lambda A: schatten_norm(A, 1.5))(A))
+    assert np.isfinite(jax.hessian(lambda A: schatten_norm(A, 3))(A)).all()
+    for p in (1, 1.5, 2, np.inf):
+        assert_close(jax.grad(lambda A, p=p: schatten_norm(A, p))(0 * A), 0 * A, 1e-15)
+
+
+def test_square_of_norm_at_zero():
+    """jax.numpy's is NaN (its issues 21723, 4177)."""
+    for x in (jnp.zeros(2), jnp.zeros(2, complex), jnp.zeros((2, 3))):
+        np.testing.assert_array_equal(jax.grad(lambda x: norm(x) ** 2)(x), x)
+        np.testing.assert_array_equal(jax.grad(norm)(x), x)
+    assert_nan(jax.hessian(norm)(jnp.zeros(2)))
+
+
+ORDS = [(1, None), (2, 0), (2, 1), (np.inf, 0), (1, 1), (3, 0), (None, (0, 1)), ("fro", (1, 0))]
+ORDS += [("nuc", (0, 1)), (1, (0, 1)), (2, (1, 0)), (np.inf, (0, 1)), (None, 1), (None, None)]
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("ord, axis", ORDS)
+def test_numpy(ord, axis, keepdims):
+    x = TALL["complex"]
+    got = norm(x, ord, axis, keepdims)
+    assert_close(got, np.linalg.norm(x, ord, axis, keepdims), 1e-14)
+
+
+def test_euclidean_against_jax_and_out_of_range():
+    x, d = RNG.normal(size=(2, 5))
+    for f in (lambda f: jax.jvp(jax.grad(f), (x,), (d,))[1], lambda f: jax.hessian(f)(x)):
+        assert_close(f(norm), f(jnp.linalg.norm), 1e-14)
+    for scale in (1e-200, 1e200):
+        assert_relative(norm(scale * x), scale * np.linalg.norm(x), 1e-15)
+        assert_relative(jax.grad(norm)(scale * x), x / np.linalg.norm(x), 1e-15)
+
+
+def test_batches_and_empty():
+    A = RNG.normal(size=(2, 4, 3))
+    assert_close(spectral_norm(A), np.linalg.norm(A, 2, (1, 2)), 1e-14)
+    assert_close(norm(A, axis=(1, 2)), np.linalg.norm(A, axis=(1, 2)), 1e-14)
+    assert nuclear_norm(jnp.zeros((3, 0))) == spectral_norm(jnp.zeros((0, 0))) == 0.0
+    assert norm(jnp.zeros(0)) == 0.0 and numerical_radius(jnp.zeros((2, 0, 0))).shape == (2,)
+
+
+def test_bad_arguments():
+    for call, said in {
+        lambda: ky_fan_norm(np.eye(2), 3): "ky_fan_norm: k must be one of 1..2",
+        lambda: schatten_norm(np.eye(2), 0.5): "schatten_norm: p must be",
+        lambda: norm(np.eye(2), 3): "norm: of matrices, ord",
+        lambda: norm(np.ones(2), "nuc"): "norm: of vectors, ord",
+        lambda: norm(np.ones((2, 2, 2)), 1): "norm: a norm of vectors",
+        lambda: norm(np.ones(2), axis=3): "norm: axis=3",
+    }.items():
+        with pytest.raises(ValueError, match=said):
+            call()
+
+
+def brute_force_radius(A):
+    angles = np.linspace(0, 2 * np.pi, 4001)
+    B = np.exp(1j * angles)[:, None, None] * A
+    return np.linalg.eigvalsh((B + B.conj().swapaxes(1, 2)) / 2)[:, -1].max()
+
+
+def test_numerical_radius():
+    """Brute force; second derivatives by differences, in both modes; the disk of a Jordan block."""
+    A = TALL["complex"][:3]
+    batch = np.stack([A, A.real + 0j])
+    assert_close(numerical_radius(batch), [brute_force_radius(X) for X in batch], 1e-5)
+    E, h = RNG.normal(size=(3, 3)) + 0j, 1e-4
+    gradient = jax.jit(jax.grad(numerical_radius))
+    along = jax.jit(lambda A: jax.jvp(gradient, (A,), (E,))[1])
+    reverse = jax.jit(jax.grad(lambda A: (gradient(A) * E).sum().real))
+    assert_close(along(A), (gradient(A + h * E) - gradient(A - h * E)) / (2 * h), 1e-6)
+    assert_close((reverse(A) * E).sum().real, (along(A) * E).sum().real, 1e-12)
+    slope = (numerical_radius(A + h * E) - numerical_radius(A - h * E)) / (2 * h)
+    assert_close((gradient(A) * E).sum().real, slope, 1e-7)
+    J = jnp.array([[0.0, 2.0], [0.0, 0.0]])
+    assert_close(numerical_radius(J), 1.0, 1e-15)
+    assert_close((jax.grad(numerical_radius)(J) * J).sum(), 1.0, 1e-14)
