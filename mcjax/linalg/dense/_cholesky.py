@@ -40,13 +40,14 @@ def cholesky(A: Square, *, upper: bool = False) -> Square:
       rounding may hide a singular A, if leading blocks are close to singular too: NaN.
 
     Cost: two factorisations, n³/3 flops each, one for the singular case. Source: Higham, Accuracy and
-    Stability (2002), chapter 10; Murray, Differentiation of the Cholesky decomposition, arXiv 1602.07527 (2016).
+    Stability (2002), chapter 10; Murray, Differentiation of the Cholesky decomposition (2016),
+    arXiv 1602.07527.
     """
     A = hermitian_part(square(A, "cholesky"))
     if A.size == 0:
         return A
     regular = jnp.linalg.cholesky(A, symmetrize_input=False)
-    examine = jnp.vectorize(partial(evaluate, _examine), signature="(n,n),(n,n)->(k,k),(n,n)")
+    examine = jnp.vectorize(partial(evaluate, _examine), signature="(n,n),(n,n)->(n,n),(n,n)")
     exists, singular = examine(lax.stop_gradient(A), lax.stop_gradient(regular))
     L = jnp.where(exists > 0, regular, _undifferentiable(exists, A, singular))
     return L.mT.conj() if upper else L
@@ -57,7 +58,7 @@ def _examine(A, L):
     the factor of A that has columns of zeros instead."""
     pivots, entries = jnp.diagonal(L).real, jnp.diagonal(A).real
     exists = (pivots**2 > _rounding(A) * entries).all()
-    return exists.astype(pivots.dtype)[None, None], _semidefinite(A)
+    return jnp.full(A.shape, exists, pivots.dtype), _semidefinite(A)
 
 
 def _rounding(A):
@@ -74,7 +75,7 @@ def _undifferentiable(exists, A, L):
 def _(primals, tangents):
     exists, _, L = primals
     slope = jnp.where(exists > 0, 0.0, jnp.nan).astype(L.dtype)
-    return L, slope * tangents[1].sum((-2, -1), keepdims=True) * jnp.ones_like(L)
+    return L, slope * tangents[1]
 
 
 def _semidefinite(A):
