@@ -84,7 +84,8 @@ def _semidefinite(A):
     size = jnp.sqrt(jnp.maximum(diagonal, 0))
     left = jnp.abs(A - matmul(L, L.mT.conj()))
     right = (left <= _RESIDUAL * _rounding(A) * size[:, None] * size[None, :]).all()
-    return jnp.where(right & (diagonal >= 0).all(), L, jnp.nan)
+    right = right & (diagonal >= 0).all() & jnp.isfinite(A).all()
+    return jnp.where(right, L, jnp.nan)
 
 
 def _halves(A, tolerances):
