@@ -68,7 +68,11 @@ def over(M, Y):
     """M⁻¹ Y, differentiable in both."""
     if Y.size == 0:
         return Y
-    return sealed_solve(_product, _inverse, (_times, _times_transposed), (M,), Y)
+
+    def one(M, Y):
+        return sealed_solve(_product, _inverse, (_times, _times_transposed), (M,), Y)
+
+    return jnp.vectorize(one, signature="(n,n),(n,m)->(n,m)")(M, Y)
 
 
 def _product(parameters, Y):
