@@ -117,7 +117,7 @@ def _jump(c, values, gap):
     """How far the integral of f' over the hull of x_i, x_j is from f(x_j) - f(x_i)."""
     means = 1 / (1 - np.arange(0, _POINTS, 2) ** 2)  # of T_0, T_2, ... over [-1, 1]
     mean = jnp.einsum("ijm,m->ij", c[..., ::2], means.astype(c.dtype.name), precision="highest")
-    return jnp.abs(values[None, :] - values[:, None] - gap * mean)
+    return jnp.abs(values[None, :] - values[:, None] - gap.astype(mean.dtype) * mean)
 
 
 def _missed(c, values):
