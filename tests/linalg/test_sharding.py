@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 from mcjax.linalg import (
     adjugate,
     charpoly,
+    cholesky,
     det,
     expm,
     expm_frechet,
@@ -70,6 +71,7 @@ FUNCTIONS = {
     "det": det,
     "adjugate": adjugate,
     "charpoly": charpoly,
+    "cholesky": cholesky,
     "ldl": lambda A: ldl(A)[1],
     "unpivoted_lu": lambda A: unpivoted_lu(A)[1],
     "ky_fan_norm": lambda A: ky_fan_norm(A, 2),

@@ -10,7 +10,6 @@ all that is left of its column. The factor is not differentiable there, as the r
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -49,7 +48,7 @@ def cholesky(A: Square, *, upper: bool = False) -> Square:
     regular = jnp.linalg.cholesky(A, symmetrize_input=False)
     examine = jnp.vectorize(partial(evaluate, _examine), signature="(n,n),(n,n)->(n,n),(n,n)")
     exists, singular = examine(lax.stop_gradient(A), lax.stop_gradient(regular))
-    L = jnp.where(exists > 0, regular, _undifferentiable(exists, A, singular))
+    L = jnp.where(exists > 0, regular, singular) + _kink(exists, A)
     return L.mT.conj() if upper else L
 
 
@@ -65,17 +64,10 @@ def _rounding(A):
     return A.shape[-1] * jnp.finfo(A.dtype).eps
 
 
-@jax.custom_jvp
-def _undifferentiable(exists, A, L):
-    """L, a function of A that has no derivative unless it `exists`, and then is not used."""
-    return L
-
-
-@_undifferentiable.defjvp
-def _(primals, tangents):
-    exists, _, L = primals
-    slope = jnp.where(exists > 0, 0.0, jnp.nan).astype(L.dtype)
-    return L, slope * tangents[1]
+def _kink(exists, A):
+    """0, of which A has no derivative unless it `exists`: |dA| at dA = 0, which JAX has as 0/0."""
+    square = jnp.where(exists > 0, 1, (A - lax.stop_gradient(A)) ** 2)
+    return jnp.sqrt(square) - exists.astype(A.dtype)
 
 
 def _semidefinite(A):
