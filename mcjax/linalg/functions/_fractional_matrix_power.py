@@ -93,4 +93,6 @@ def _hermitian_power(A, t):
 @cache
 def _clipped_power(n, dtype, t):
     rounding = n * float(jnp.finfo(dtype).eps)
-    return lambda x: jnp.where((x < 0) & (x > -rounding), 0.0, x) ** t
+    kind = dtype if jnp.iscomplexobj(t) else None  # a real base has no complex powers
+
+    return lambda x: jnp.asarray(jnp.where((x < 0) & (x > -rounding), 0.0, x), kind) ** t
