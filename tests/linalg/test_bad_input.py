@@ -16,11 +16,15 @@ from mcjax.linalg import (
     expm,
     expm1m,
     expm_frechet,
+    fractional_matrix_power,
     funm,
     ldl,
+    log1pm,
     logdet,
+    logm,
     numerical_radius,
     phim,
+    signm,
     solve_continuous_are,
     solve_continuous_lyapunov,
     solve_discrete_are,
@@ -44,6 +48,10 @@ FUNCTIONS = {  # by the name that errors give; every one maps one (..., n, n) ar
     "tanhm": tanhm,
     "sqrtm": sqrtm,
     "sqrtm hermitian": lambda A: sqrtm(A, hermitian=True),
+    "logm": logm,
+    "log1pm": log1pm,
+    "fractional_matrix_power": lambda A: fractional_matrix_power(A, 0.3),
+    "signm": signm,
     "funm": lambda A: funm(A, jnp.tanh),
     "solve_sylvester A": lambda A: solve_sylvester(A, GOOD, GOOD),
     "solve_sylvester B": lambda B: solve_sylvester(GOOD, B, GOOD),
@@ -111,6 +119,9 @@ SYLVESTER = [  # n, m and a Q that does not fit
 
 REJECTIONS = [*product(FUNCTIONS, REJECTED)]
 INFECTIONS = [*product(FUNCTIONS, DEFECTS, PLACES)]
+# One of each kind for every run; the others share their primitives, and each takes a compilation.
+EVERY_RUN = {"expm", "logm", "sqrtm hermitian", "solve_sylvester A", "solve_continuous_are", "det"}
+EVERY_RUN |= {"logdet pos", "cholesky", "funm"}
 
 
 def message(error):
@@ -133,7 +144,13 @@ def test_promoted(name, kind):
     np.testing.assert_array_equal(FUNCTIONS[name](CAST[kind]), FUNCTIONS[name](FLOATS[kind]))
 
 
-@pytest.mark.parametrize("name, defect, place", INFECTIONS)
+@pytest.mark.parametrize(
+    "name, defect, place",
+    [
+        pytest.param(*row, marks=() if row[0] in EVERY_RUN else (pytest.mark.slow,))
+        for row in INFECTIONS
+    ],
+)
 def test_not_finite(name, defect, place):
     """No finite number for the matrix that is infected, and for its neighbour the right ones."""
     batch = np.stack([GOOD, GOOD])

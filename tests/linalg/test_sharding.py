@@ -17,16 +17,19 @@ from mcjax.linalg import (
     det,
     expm,
     expm_frechet,
+    fractional_matrix_power,
     funm,
     ky_fan_norm,
     ldl,
     logdet,
+    logm,
     nuclear_norm,
     numerical_radius,
     phim,
     polar,
     qr,
     schatten_norm,
+    signm,
     solve,
     solve_continuous_are,
     solve_continuous_lyapunov,
@@ -61,6 +64,9 @@ FUNCTIONS = {
     "tanhm": tanhm,
     "sqrtm": sqrtm,
     "sqrtm hermitian": lambda A: sqrtm(A, hermitian=True),
+    "logm": logm,
+    "fractional_matrix_power": lambda A: fractional_matrix_power(A, 0.3),
+    "signm": lambda A: signm(A - 3 * jnp.eye(N)),
     "funm": lambda A: funm(A, jnp.tanh),
     "solve_sylvester": lambda A: solve_sylvester(A, A, A),
     "solve_continuous_lyapunov": lambda A: solve_continuous_lyapunov(A, A * A),
@@ -88,7 +94,25 @@ FUNCTIONS = {
     "polar": lambda A: sum(polar(A)),
 }
 meshes = pytest.mark.parametrize("mesh", MESHES)
-functions = pytest.mark.parametrize("name", FUNCTIONS)
+# One of each kind for every run: a loop of its own, a spectrum, a sealed equation, a root, no loop.
+EVERY_RUN = {
+    "expm",
+    "logm",
+    "funm",
+    "solve_sylvester",
+    "solve_continuous_are",
+    "det",
+    "parameter",
+    "right-hand side",
+}
+
+
+def for_every_run(names):
+    slow = pytest.mark.slow
+    return [pytest.param(n, marks=() if n in EVERY_RUN else (slow,)) for n in names]
+
+
+functions = pytest.mark.parametrize("name", for_every_run(FUNCTIONS))
 
 
 def batch():
@@ -156,7 +180,7 @@ REPLICATED |= {
 }
 
 
-@pytest.mark.parametrize("name", REPLICATED)
+@pytest.mark.parametrize("name", for_every_run(REPLICATED))
 @meshes
 def test_a_replicated_argument(name, mesh):
     """Its gradient is the sum over the devices, with the gradient of the sharded argument beside."""
