@@ -74,6 +74,25 @@ def test_every_corank(rank, order):
     assert error <= 100 * np.finfo(float).eps * size
 
 
+def test_hessian_of_five_by_five_of_rank_four():
+    """JAX: NaN (its issue 2821)."""
+    A = integers(4, 5)
+    truth = minors(A, 2)
+    error = np.abs(ORDERS["forward over reverse"](A.astype(float)) - truth).max()
+    assert error <= 100 * np.finfo(float).eps * np.linalg.norm(A, 2) ** 3
+
+
+@pytest.mark.parametrize("A", [[[0, 0], [0, 0]], [[1, 2], [2, 4]], [[0, 1], [0, 2]]], ids=str)
+def test_singular_two_by_two(A):
+    """Of ad - bc, at zero, at rank one, and where the first column is zero; JAX has 0 or NaN."""
+    A = np.array(A, float)
+    (a, b), (c, d) = A
+    np.testing.assert_allclose(ORDERS["gradient"](A), [[d, -c], [-b, a]], atol=1e-15)
+    for order in ("forward over reverse", "reverse over reverse"):
+        hessian = ORDERS[order](A).reshape(4, 4)
+        np.testing.assert_allclose(hessian, np.diag([1.0, -1, -1, 1])[::-1], atol=1e-15)
+
+
 @pytest.mark.parametrize("rank", range(4))
 def test_third_order(rank):
     A, rng = integers(rank).astype(float), np.random.default_rng(7)
