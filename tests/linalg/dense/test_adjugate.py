@@ -8,12 +8,13 @@ import pytest
 from mcjax.linalg import adjugate, det
 
 from ...helpers import GENERAL, SINGULAR, assert_close, assert_promise, assert_relative, rounding
+from ...helpers._heavy import heavy_but
 from ...helpers._truth_dense import true_adjugate
 
 CASES = ["repeated", "complex", "batched", "n=1", "n=0", "badly scaled"]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", heavy_but(CASES, ["complex"]))
 def test_promise(name):
     assert_promise(adjugate, GENERAL[name], truth=true_adjugate)
 

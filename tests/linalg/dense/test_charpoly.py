@@ -8,13 +8,14 @@ import pytest
 from mcjax.linalg import charpoly, det
 
 from ...helpers import GENERAL, SINGULAR, assert_nan, assert_promise, assert_relative, hidden_jordan
+from ...helpers._heavy import heavy_but
 from ...helpers._truth_dense import true_charpoly
 
 CASES = ["repeated", "nearly repeated", "defective", "complex", "batched"]
 CASES += ["n=0", "badly scaled"]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", heavy_but(CASES, ["complex"]))
 def test_promise(name):
     assert_promise(charpoly, GENERAL[name], truth=true_charpoly)
 

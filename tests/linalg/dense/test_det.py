@@ -18,6 +18,7 @@ from ...helpers import (
     random_like,
     true_det,
 )
+from ...helpers._heavy import heavy_but
 
 ORDERS = {
     "gradient": jax.jit(jax.grad(det)),
@@ -26,7 +27,7 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("name", GENERAL)
+@pytest.mark.parametrize("name", heavy_but(GENERAL, ["complex", "repeated"]))
 def test_promise(name):
     assert_promise(det, GENERAL[name], truth=true_det, reference=np.linalg.det)
 

@@ -18,6 +18,7 @@ from ...helpers import (
     reflect,
     true_logdet,
 )
+from ...helpers._heavy import heavy_but
 
 
 def logdet_positive(A):
@@ -31,12 +32,12 @@ def slogdet(A):
 ROUTES = pytest.mark.parametrize("route", [logdet, logdet_positive])
 
 
-@pytest.mark.parametrize("name", GENERAL)
+@pytest.mark.parametrize("name", heavy_but(GENERAL, ["complex", "defective"]))
 def test_promise(name):
     assert_promise(logdet, GENERAL[name], truth=true_logdet, reference=slogdet)
 
 
-@pytest.mark.parametrize("name", SYMMETRIC)
+@pytest.mark.parametrize("name", heavy_but(SYMMETRIC, ["hermitian", "repeated"]))
 def test_promise_positive(name):
     assert_promise(
         logdet_positive, SYMMETRIC[name], truth=hermitian(true_logdet), reference=slogdet
