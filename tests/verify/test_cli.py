@@ -16,7 +16,8 @@ STIFFNESS = Path(__file__).parents[1] / "data" / "bcsstk01.mtx"
 
 
 def test_the_catalogue_has_every_function():
-    assert {entry.name.split()[0] for entry in ENTRIES} == set(linalg.__all__)
+    have_no_derivative = {"expm_cond", "funm_cond"}
+    assert {entry.name.split()[0] for entry in ENTRIES} == {*linalg.__all__} - have_no_derivative
 
 
 def test_table_json_and_page(tmp_path, capsys):

@@ -49,4 +49,3 @@ def _times(rows, factors):
 
 def _norm(X):
     return jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1), keepdims=True))
-

@@ -25,16 +25,20 @@ Derivatives: `mcjax._core._matrix_function`. D log(A)[E] = ∫₀¹ (I + t(A-I))
 
 from functools import cache, partial
 from math import log, prod
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Array, Float, Int
 
-from ..._core._check import square
+from ..._core._check import hermitian_part, square
+from ..._core._evaluate import evaluate
 from ..._core._matmul import add_diagonal, matmul
 from ..._core._matrix_function import matrix_function
 from ..._core._power_of_two import times_power_of_two
 from ..._core._shapes import Square
+from ._condition import branch_distance, funm_cond
 from ._funm import funm
 from ._growth import growth
 from ._sqrtm import denman_beavers
@@ -44,7 +48,24 @@ _DEGREE = {"float32": (4, 0.4553), "float64": (8, 0.4862)}
 _MOST_ROOTS = 64  # the logarithm of the largest number is 2^10, that of a Jordan block's entry less
 
 
-def logm(A: Square, *, hermitian: bool = False) -> Square:
+class LogmInfo(NamedTuple):
+    """How `logm` went.
+
+    Attributes:
+      roots: the square roots that were taken of A before its logarithm.
+      branch_distance: the smallest π - |arg λ| of the eigenvalues λ of A, 0 if one is 0; where it is φ,
+        errors grow like 1/φ².
+      condition: the relative condition number of the logarithm at A (`funm_cond`).
+    """
+
+    roots: Int[Array, "*batch"]
+    branch_distance: Float[Array, "*batch"]
+    condition: Float[Array, "*batch"]
+
+
+def logm(
+    A: Square, *, hermitian: bool = False, with_info: bool = False
+) -> Square | tuple[Square, LogmInfo]:
     """Principal logarithm: exp(L) = A, eigenvalues of L in the strip |Im z| < π.
 
     Identity: D log(A)[E] = ∫₀¹ (I + t(A-I))⁻¹ E (I + t(A-I))⁻¹ dt.
@@ -52,6 +73,7 @@ def logm(A: Square, *, hermitian: bool = False) -> Square:
     Args:
       A: (..., n, n), real or complex, no eigenvalue on the closed negative real axis.
       hermitian: A is symmetric or Hermitian, positive definite, and (A + Aᴴ)/2 is used.
+      with_info: return a `LogmInfo` too, at the cost of forty derivatives. It has none itself.
 
     Returns:
       log(A), of A's shape and dtype. NaN where there is no principal logarithm of that dtype:
@@ -66,9 +88,8 @@ def logm(A: Square, *, hermitian: bool = False) -> Square:
     root; a gradient three times that. Source: Higham, Functions of Matrices (2008), chapter 11.
     """
     A = square(A, "logm")
-    if hermitian:
-        return funm(A, jnp.log, hermitian=True)
-    return matrix_function(_logm, A)
+    L = funm(A, jnp.log, hermitian=True) if hermitian else matrix_function(_logm, A)
+    return (L, _info(A, hermitian)) if with_info else L
 
 
 def log1pm(X: Square, *, hermitian: bool = False) -> Square:
@@ -87,6 +108,19 @@ def log1pm(X: Square, *, hermitian: bool = False) -> Square:
     if hermitian:
         return funm(X, jnp.log1p, hermitian=True)
     return matrix_function(_log1pm, X)
+
+
+def _info(A, hermitian):
+    A = lax.stop_gradient(hermitian_part(A) if hermitian else A)
+    no_roots = hermitian or A.size == 0
+    roots = jnp.zeros(A.shape[:-2], "int32") if no_roots else evaluate(_roots, A)[0]
+    return LogmInfo(roots, branch_distance(A), funm_cond(partial(logm, hermitian=hermitian), A))
+
+
+def _roots(A):
+    _, theta = _DEGREE[jnp.finfo(A.dtype).dtype.name]
+    scaled = times_power_of_two(A, -_exponent(A))
+    return (_take_roots(add_diagonal(scaled, -1.0), theta, 0)[0][..., 0, 0].astype("int32"),)
 
 
 def _logm(A, order):

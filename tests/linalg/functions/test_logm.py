@@ -172,3 +172,16 @@ def test_empty_batch():
 def test_trace_is_the_logarithm_of_the_determinant():
     A = GENERAL["non-normal"]
     assert float(jnp.trace(compiled(A))) == pytest.approx(float(mp.log(round(np.linalg.det(A)))))
+
+
+def test_with_info():
+    """Half a turn less 0.1: the distance from the cut; wide spectra take roots; log 1 is 0 / 0."""
+    c, s = np.cos(np.pi - 0.1), np.sin(np.pi - 0.1)
+    batch = np.stack([np.array([[c, -s], [s, c]]), np.diag([1e-3, 1e3]), np.diag([2.0, 1.0])])
+    L, info = jax.jit(lambda A: logm(A, with_info=True))(batch)
+    np.testing.assert_array_equal(L, logm(batch))
+    np.testing.assert_allclose(info.branch_distance, [0.1, np.pi, np.pi], rtol=1e-12)
+    assert info.roots[1] > info.roots[2] == 0
+    # log of diag(a, b) has the derivative 1/min(a, b)
+    np.testing.assert_allclose(info.condition[1], 1e6 / np.log(1e3) / 2**0.5, rtol=1e-6)
+    np.testing.assert_allclose(info.condition[2], 5**0.5 / np.log(2), rtol=1e-9)
