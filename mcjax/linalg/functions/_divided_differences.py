@@ -55,7 +55,8 @@ class DividedDifferences:
                 ),
                 strict=True,
             )
-        return value[0]
+        # log has a derivative at -1, but no value: a function has none where it is not defined.
+        return jnp.where(jnp.isnan(self.f)[s].any(0), jnp.nan, value[0])
 
     def _difference(self, s, value, error):
         k, gap = len(s) - 1, self.gap[s[0], s[-1]]

@@ -72,7 +72,8 @@ def logm(
 
     Args:
       A: (..., n, n), real or complex, no eigenvalue on the closed negative real axis.
-      hermitian: A is symmetric or Hermitian, positive definite, and (A + Aᴴ)/2 is used.
+      hermitian: A is symmetric or Hermitian, positive definite, and (A + Aᴴ)/2 is used. An
+        eigenvalue 0 that rounding leaves positive counts as positive.
       with_info: return a `LogmInfo` too, at the cost of forty derivatives. It has none itself.
 
     Returns:

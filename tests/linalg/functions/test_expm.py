@@ -30,6 +30,7 @@ from ...helpers import (
     true_expm,
     unitary_phases,
 )
+from ...helpers._heavy import heavy_but
 
 compiled = jax.jit(expm)
 
@@ -38,7 +39,7 @@ def expm_hermitian(A):
     return expm(A, hermitian=True)
 
 
-@pytest.mark.parametrize("name", GENERAL)
+@pytest.mark.parametrize("name", heavy_but(GENERAL, ["defective", "badly scaled", "n=0"]))
 def test_promise(name):
     assert_promise(expm, GENERAL[name], truth=true_expm, reference=scipy.linalg.expm)
 
@@ -51,14 +52,18 @@ def test_promise_at_zero():
     assert_promise(expm, np.zeros((4, 4)), truth=true_expm)
 
 
-@pytest.mark.parametrize("name", SYMMETRIC)
+@pytest.mark.parametrize("name", heavy_but(SYMMETRIC, ["repeated"]))
 def test_promise_hermitian(name):
     assert_promise(
         expm_hermitian, SYMMETRIC[name], truth=hermitian(true_expm), reference=scipy.linalg.expm
     )
 
 
-@pytest.mark.parametrize("kind", [np.asarray, unitary_phases], ids=["real", "complex"])
+@pytest.mark.parametrize(
+    "kind",
+    [np.asarray, pytest.param(unitary_phases, marks=pytest.mark.slow)],
+    ids=["real", "complex"],
+)
 def test_gaps(kind):
     assert_right_at_gaps(expm, true_expm, [kind(gap_matrix(gap)) for gap in GAPS], symmetric=False)
 

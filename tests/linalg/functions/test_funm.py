@@ -28,6 +28,7 @@ from ...helpers import (
     true_funm,
     unitary_phases,
 )
+from ...helpers._heavy import heavy_but
 
 SPD = SYMMETRIC["spd"]
 W = np.random.default_rng(1).normal(size=(4, 4))
@@ -53,7 +54,7 @@ def phase(A):
     return funm(A, lambda x: jnp.exp(jax.lax.complex(jnp.zeros_like(x), x)))
 
 
-@pytest.mark.parametrize("name", SYMMETRIC)
+@pytest.mark.parametrize("name", heavy_but(SYMMETRIC, ["repeated", "hermitian"]))
 def test_promise(name):
     assert_promise(exp, SYMMETRIC[name], truth=hermitian(true_expm), reference=scipy.linalg.expm)
 
@@ -62,7 +63,11 @@ def test_promise_at_a_singular_matrix():
     assert_promise(exp, SINGULAR, truth=hermitian(true_expm))
 
 
-@pytest.mark.parametrize("kind", [np.asarray, unitary_phases], ids=["real", "complex"])
+@pytest.mark.parametrize(
+    "kind",
+    [np.asarray, pytest.param(unitary_phases, marks=pytest.mark.slow)],
+    ids=["real", "complex"],
+)
 @pytest.mark.parametrize("f, true_f", [(log, mp.log), (sin, mp.sin), (tanh, mp.tanh)])
 def test_gaps(f, true_f, kind):
     if kind is unitary_phases and f is not log:

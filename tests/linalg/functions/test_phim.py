@@ -21,13 +21,14 @@ from ...helpers import (
     reflect,
     rounding,
 )
+from ...helpers._heavy import heavy_but
 from ...helpers._truth_exponential import true_phim
 
 ORDERS = {k: jax.jit(lambda A, k=k: phim(k, A)) for k in range(6)}
 TRUTHS = {k: true_phim(k) for k in range(6)}
 
 
-@pytest.mark.parametrize("name", ["defective", "nearly repeated"])
+@pytest.mark.parametrize("name", heavy_but(["defective", "nearly repeated"], ["defective"]))
 def test_promise(name):
     assert_promise(ORDERS[2], GENERAL[name], truth=TRUTHS[2])
 

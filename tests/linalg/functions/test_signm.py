@@ -20,6 +20,7 @@ from ...helpers import (
     true_signm,
     unitary_phases,
 )
+from ...helpers._heavy import heavy_but
 
 SPLIT = {  # eigenvalues on both sides of the imaginary axis, and their degeneracies
     "indefinite": GENERAL["spd"] - 1.5 * np.eye(4),
@@ -45,7 +46,9 @@ ROUTES = pytest.mark.parametrize("route", [signm, signm_hermitian])
 OTHER_KINDS = ["batched", "float32", "complex"]
 
 
-@pytest.mark.parametrize("name", [name for name in SPLIT if name not in OTHER_KINDS])
+@pytest.mark.parametrize(
+    "name", heavy_but([n for n in SPLIT if n not in OTHER_KINDS], ["repeated", "defective", "n=0"])
+)
 def test_promise(name):
     assert_promise(signm, SPLIT[name], truth=true_signm)
 

@@ -21,6 +21,7 @@ from ...helpers import (
     reflect,
     rounding,
 )
+from ...helpers._heavy import heavy_but
 from ...helpers._truth_exponential import (
     true_coshm,
     true_cosm,
@@ -42,7 +43,7 @@ JITTED = {name: jax.jit(f) for name, (f, *_) in FUNCTIONS.items()}
 each = pytest.mark.parametrize("name", FUNCTIONS)
 
 
-@pytest.mark.parametrize("name", ["sinm", "tanhm"])
+@pytest.mark.parametrize("name", heavy_but(["sinm", "tanhm"], ["tanhm"]))
 def test_promise_where_jax_has_no_function(name):
     f, truth, reference = FUNCTIONS[name]
     assert_promise(f, GENERAL["defective"] / 4, truth=truth, reference=reference)
