@@ -94,7 +94,7 @@ FUNCTIONS = {
     "polar": lambda A: sum(polar(A)),
 }
 meshes = pytest.mark.parametrize("mesh", MESHES)
-# One of each kind for every run: a loop of its own, a spectrum, a sealed equation, a root, no loop.
+# One of each kind for every run: a loop of its own, a spectrum, a sealed equation, no loop.
 EVERY_RUN = {
     "expm",
     "logm",

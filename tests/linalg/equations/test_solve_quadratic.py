@@ -7,6 +7,7 @@ import pytest
 from mcjax.linalg import solve_quadratic
 
 from ...helpers import assert_nan, assert_promise, assert_relative
+from ...helpers._heavy import heavy_but
 from ...helpers._truth_equations import true_solve_quadratic
 
 compiled = jax.jit(solve_quadratic)
@@ -21,7 +22,7 @@ TWO = {
 }
 
 
-@pytest.mark.parametrize("name", TWO)
+@pytest.mark.parametrize("name", heavy_but(TWO, ["generic", "defective", "1e-9"]))
 def test_promise(name):
     assert_promise(solve_quadratic, *TWO[name], truth=true_solve_quadratic)
 

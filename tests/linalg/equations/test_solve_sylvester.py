@@ -19,6 +19,7 @@ from ...helpers import (
     judge,
     true_solve_sylvester,
 )
+from ...helpers._heavy import heavy_but
 
 compiled = jax.jit(solve_sylvester)
 B = np.array([[2.0, -1.0], [1.0, 3.0]])
@@ -33,11 +34,18 @@ def case(name):
     return tuple(np.broadcast_to(X, (*A.shape[:-2], *X.shape[-2:])).astype(A.dtype) for X in stacks)
 
 
-@pytest.mark.parametrize("name", [name for name in GENERAL if name != "batched"])
+@pytest.mark.parametrize(
+    "name",
+    heavy_but(
+        [name for name in GENERAL if name != "batched"],
+        ["defective", "badly scaled", "complex", "n=0"],
+    ),
+)
 def test_promise(name):
     assert_promise(solve_sylvester, *case(name), truth=true_solve_sylvester)
 
 
+@pytest.mark.slow
 def test_promise_batched():
     A = np.stack([GENERAL["spd"], GENERAL["non-normal"], hidden_jordan()])
     batch = (A, np.stack([B, B.T, 2 * B]), np.stack([Q, -Q, Q + 1]))
