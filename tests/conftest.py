@@ -25,3 +25,10 @@ def pytest_report_header():
 def key(request):
     """A random key of the test's own: the same in every run, on every machine."""
     return jax.random.key(zlib.crc32(request.node.name.encode()))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_compilations():
+    """The programs of one file serve no other, and those of all of them exhaust a process."""
+    yield
+    jax.clear_caches()

@@ -23,6 +23,8 @@ from ._inputs import bind, load_function, load_input
 from ._point import Point
 from ._summary import Row, faults, summary_table
 
+_AT_A_TIME = 6  # functions, between which compiled programs are forgotten
+
 DESCRIPTION = """Verify derivatives on this machine's devices: all of mcjax's own, or, given
 module:function and inputs, those of any JAX function."""
 EXAMPLES = """examples:
@@ -137,8 +139,12 @@ def _run(points, errors) -> list[Row]:
             return Row(name, tuple(reports))
 
         groups = [(name, list(group)) for name, group in groupby(points, key=itemgetter(0))]
+        rows = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(row, groups))
+            for i in range(0, len(groups), _AT_A_TIME):
+                rows += pool.map(row, groups[i : i + _AT_A_TIME])
+                jax.clear_caches()  # or the programs of all checks exhaust the process's mappings
+        return rows
 
 
 def _first_points(points) -> dict[str, Point]:

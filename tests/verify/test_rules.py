@@ -4,7 +4,6 @@ The rules were written without sight of the checker. One seed here; twenty, in b
 what check_grads says of them: python -m benchmarks.checker --seeds 20
 """
 
-import jax
 import pytest
 
 from mcjax import check
@@ -25,12 +24,6 @@ def by_name(rules, share):
         )
         for i, rule in enumerate(rules)
     ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def forget_compilations():
-    yield
-    jax.clear_caches()
 
 
 @pytest.mark.parametrize("rule, dtype", by_name(WRONG, 8))
