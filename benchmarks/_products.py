@@ -16,11 +16,13 @@ from jax.extend.core import ClosedJaxpr, Literal
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from mcjax._core import _evaluate, _potential
+from mcjax.linalg.equations import _root
 
 FACTORISATIONS = {"lu", "cholesky", "qr", "geqrf", "eigh", "eig", "svd", "schur"}
 SEALED = {  # the primitives of mcjax: what they evaluate, given their parameters
     _potential.derivative_p.name: lambda devices, **params: partial(_potential._evaluate, **params),
-    _evaluate.evaluate_p.name: _evaluate._mapped,
+    _evaluate.evaluate_p.name: lambda devices, **params: _evaluate._mapped(**params),
+    _root.root_p.name: lambda devices, algorithm, tangent: algorithm,
 }
 MOST_EQUATIONS = 5_000  # sequential algorithms walk n² steps; their count is not worth the wait
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from jax import lax
 
-from benchmarks import FUNCTIONS, OPERATIONS, PEERS, _report, checker
+from benchmarks import OPERATIONS, PEERS, _report, checker
 from benchmarks._claims import Claim, check
 from benchmarks._products import count_products
 from benchmarks._worker import load
 from mcjax.linalg import expm
 
 ROOT = Path(__file__).parents[1]
+RUN = ("expm", "logm", "solve_sylvester", "care", "det")  # one of each kind
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
@@ -24,15 +25,15 @@ RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 def quick(tmp_path_factory):
     """What `--quick` prints, and the JSON that it writes."""
     path = tmp_path_factory.mktemp("benchmarks") / "found.json"
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(path)]
+    command = [sys.executable, "-m", "benchmarks", *RUN, "--quick", "--json", str(path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout, json.loads(path.read_text())
 
 
-def test_every_benchmark_runs(quick):
+def test_benchmarks_run(quick):
     printed, found = quick
-    assert [result["function"] for result in found] == [*FUNCTIONS]
+    assert [result["function"] for result in found] == [*RUN]
     for result in found:
         assert f"{result['function']}: our best time / theirs" in printed
         assert {row["operation"] for row in result["rows"]} == {*OPERATIONS}

@@ -18,11 +18,12 @@ from jax import lax
 
 from ..._core._check import hermitian_part, square
 from ..._core._matmul import matmul
+from ..._core._matrix_function import matrix_function
 from ..._core._power_of_two import size
 from ..._core._shapes import Scalar, Square
-from ._expm import expm
+from ._expm import exponential
 from ._funm import funm
-from ._logm import logm
+from ._logm import logarithm
 
 
 def fractional_matrix_power(A: Square, t: Scalar | complex, *, hermitian: bool = False) -> Square:
@@ -76,7 +77,8 @@ def _whole_power(A, k):
 
 
 def _power(A, t):
-    return expm(jnp.asarray(t, A.dtype) * logm(A))
+    L = matrix_function(logarithm, A)
+    return matrix_function(exponential, jnp.asarray(t, A.dtype) * L)
 
 
 def _hermitian_power(A, t):

@@ -23,8 +23,8 @@ log A = log(A/c) + (log c) I, c a power of two, by which dividing is exact.
 Derivatives: `mcjax._core._matrix_function`. D log(A)[E] = ∫₀¹ (I + t(A-I))⁻¹ E (I + t(A-I))⁻¹ dt.
 """
 
-from functools import cache, partial
-from math import log, prod
+from functools import cache, partial, reduce
+from math import log
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -89,7 +89,7 @@ def logm(
     root; a gradient three times that. Source: Higham, Functions of Matrices (2008), chapter 11.
     """
     A = square(A, "logm")
-    L = funm(A, jnp.log, hermitian=True) if hermitian else matrix_function(_logm, A)
+    L = funm(A, jnp.log, hermitian=True) if hermitian else matrix_function(logarithm, A)
     return (L, _info(A, hermitian)) if with_info else L
 
 
@@ -124,7 +124,8 @@ def _roots(A):
     return (_take_roots(add_diagonal(scaled, -1.0), theta, 0)[0][..., 0, 0].astype("int32"),)
 
 
-def _logm(A, order):
+def logarithm(A, order):
+    """log A and, in `order` derivatives of this, its derivatives."""
     return _logarithm(A, lambda A: add_diagonal(A, -1.0), order)
 
 
@@ -224,7 +225,10 @@ def _nodes(q):
 def _coefficients(q):
     """Those of p and q in r(w) = w p(w²)/q(w²)."""
     squares, weights = _nodes(q)
-    factors = [np.polynomial.Polynomial([1, -x]) for x in squares]
-    others = [prod(factors[:j] + factors[j + 1 :]) for j in range(q)]
-    numerator = sum(w * p for w, p in zip(weights, others, strict=True))
-    return numerator.coef.tolist(), prod(factors).coef.tolist()
+    numerator = sum(w * _with_roots(np.delete(squares, j)) for j, w in enumerate(weights))
+    return np.asarray(numerator).tolist(), _with_roots(squares).tolist()
+
+
+def _with_roots(squares):
+    """Π (1 - ξ² v), coefficients of ascending powers of v."""
+    return reduce(np.convolve, [[1.0, -x] for x in squares], np.ones(1))
