@@ -30,3 +30,8 @@ def row_minus_column(X):
 def add_diagonal(X, d):
     """X + d I in one pass, without storing I."""
     return X + jnp.where(row_minus_column(X) == 0, jnp.asarray(d, X.dtype), jnp.zeros((), X.dtype))
+
+
+def norm(X):
+    """Frobenius norms of a stack, (..., 1, 1)."""
+    return jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1), keepdims=True))

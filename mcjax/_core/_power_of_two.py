@@ -22,9 +22,13 @@ def times_power_of_two(A, k):
     return A * first * second
 
 
+def nearest(x, root=1):
+    """The power of two whose `root`-th power is closest to x >= 0; 1 where there is none."""
+    exponent = jnp.round(jnp.log2(x) / root)
+    return power_of_two(jnp.where(jnp.isfinite(exponent), exponent, 0.0), x.dtype)
+
+
 def size(A, root=1):
-    """The power of two whose `root`-th power is closest to the largest entry, for each matrix of A."""
+    """`nearest` to the largest entry of each matrix, (..., 1, 1), of A's type."""
     largest = jnp.abs(A).max((-2, -1), keepdims=True, initial=0.0)
-    exponent = jnp.round(jnp.log2(largest) / root)
-    exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0)
-    return power_of_two(exponent, largest.dtype).astype(A.dtype)
+    return nearest(largest, root).astype(A.dtype)

@@ -20,8 +20,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._check import hermitian_part, matrix, same_dtype, square
-from ..._core._matmul import add_diagonal, matmul
-from ..._core._power_of_two import power_of_two
+from ..._core._matmul import add_diagonal, matmul, norm
+from ..._core._power_of_two import nearest
 from ..._core._solve import sealed_solve
 
 _MOST_STEPS = 50
@@ -118,18 +118,9 @@ def doubling(A, G, H):
 
 def scale(G, Q):
     """A power of two s, for which s G and Q / s are of one size; with them, X / s is the solution."""
-    return _root(norm(Q)) / _root(norm(G))
-
-
-def _root(size):
-    exponent = jnp.round(jnp.log2(size) / 2)
-    return power_of_two(jnp.where(jnp.isfinite(exponent), exponent, 0.0), size.dtype)
+    return nearest(norm(Q), 2) / nearest(norm(G), 2)
 
 
 def unless_wrong(X, residual, size):
     """X, or NaN where it leaves more than half its digits as a residual."""
     return jnp.where(norm(residual) <= jnp.finfo(X.dtype).eps ** 0.5 * size, X, jnp.nan)
-
-
-def norm(X):
-    return jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1), keepdims=True))

@@ -21,10 +21,10 @@ Fastest for p near the geometric mean of the moduli |λ|; that itself is an eige
 import jax.numpy as jnp
 
 from ..._core._check import hermitian_part
-from ..._core._matmul import add_diagonal, matmul
+from ..._core._matmul import add_diagonal, matmul, norm
 from ..._core._shapes import Rectangle, Square
 from . import _riccati
-from ._riccati import adj, norm
+from ._riccati import adj
 from ._root import root
 from ._two_sided import sylvester
 

@@ -13,10 +13,10 @@ Y - A_c Y A_cᴴ = X̄,  Q̄ = Y, Ḡ = -X A_c Y A_cᴴ X, Ā = 2 X A_c Y. Doubl
 import jax.numpy as jnp
 
 from ..._core._check import hermitian_part
-from ..._core._matmul import add_diagonal, matmul
+from ..._core._matmul import add_diagonal, matmul, norm
 from ..._core._shapes import Rectangle, Square
 from . import _riccati
-from ._riccati import adj, norm
+from ._riccati import adj
 from ._root import root
 from ._two_sided import stein
 

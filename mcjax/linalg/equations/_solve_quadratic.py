@@ -22,9 +22,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._check import matrix, same_dtype, square
-from ..._core._matmul import matmul
+from ..._core._matmul import matmul, norm
 from ..._core._shapes import Square
-from ._riccati import norm, over, scale, unless_wrong
+from ._riccati import over, scale, unless_wrong
 from ._root import root
 from ._two_sided import stein
 

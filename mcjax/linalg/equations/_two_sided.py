@@ -35,7 +35,7 @@ from jax import lax
 from jax.scipy.linalg import solve_triangular
 
 from ..._core._matmul import add_diagonal, matmul
-from ..._core._power_of_two import power_of_two
+from ..._core._power_of_two import nearest
 from ..._core._solve import sealed_solve
 
 _SMALL = 16  # n m, up to which an inverse of K is cheaper than doubling (measured)
@@ -281,15 +281,9 @@ def _mean_modulus(A):
 def _balanced(matrices):
     """A c and B / c of one size, c a power of two; for B = Aᴴ they are."""
     if len(matrices) == 2:
-        c = _root_of(_norm(matrices[1])) / _root_of(_norm(matrices[0]))
+        c = nearest(_norm(matrices[1]), 2) / nearest(_norm(matrices[0]), 2)
         matrices = [A * k.astype(A.dtype) for A, k in zip(matrices, (c, 1 / c), strict=True)]
     return matrices, matrices, jnp.ones_like(_norm(matrices[0]))
-
-
-def _root_of(size):
-    """A power of two near √size; 1 where that is no number."""
-    exponent = jnp.round(jnp.log2(size) / 2)
-    return power_of_two(jnp.where(jnp.isfinite(exponent), exponent, 0.0), size.dtype)
 
 
 def _sum_of_moduli(t, s):

@@ -45,8 +45,8 @@ def funm_cond(f: Callable, A: Square) -> Scalar:
       κ, (...), real. 0 at A = 0 unless f(0) = 0 (NaN then); inf or NaN where D f(A) is.
 
     Errors: exact to rounding at n <= 4 where A is real or f is analytic. Above that a lower bound, after
-      twenty steps of the power method rarely below 0.95 κ. It has no
-      derivative: NaN, unless the gradient of A is stopped.
+      twenty steps of the power method rarely below 0.95 κ. It has no derivative: NaN, unless the
+      gradient of A is stopped.
 
     Cost: f, and forty of its derivatives. Source: Higham, Functions of Matrices (2008), section 3.4.
     """

@@ -44,6 +44,7 @@ from ..._core._matrix_function import matrix_function
 from ..._core._power_of_two import times_power_of_two
 from ..._core._shapes import Square
 from ._funm import funm
+from ._growth import random_rows
 
 _LARGE = 32  # from this size on, a few products with vectors cost nothing
 _THETA_FAST = {"float32": 2.346, "float64": 0.6764}
@@ -249,14 +250,11 @@ def _estimate(A):
     backward error of T grows to about g^{15/4} u.
     """
     n = A.shape[-1]
-    shape = (*A.shape[:-2], 8, n)
-    i, j = (lax.broadcasted_iota("float32", shape, len(shape) - axis) + 1 for axis in (2, 1))
-    rows = jnp.cos(0.7 * i * j * j).astype(A.dtype)  # as good as random
-    fourth = reduce(matmul, [A] * 4, rows)
+    fourth = reduce(matmul, [A] * 4, random_rows(A))
 
     def log_norm(rows):
         columns = jnp.sqrt((jnp.abs(rows) ** 2).mean(-2, keepdims=True))
-        return jnp.log2(columns.max(-1, keepdims=True)) + log2(3 * (2 * n) ** 0.5)
+        return jnp.log2(columns.max(-1, keepdims=True)) + log2(3 * n**0.5)
 
     return jnp.maximum(log_norm(fourth) / 4, log_norm(matmul(fourth, A)) / 5)
 

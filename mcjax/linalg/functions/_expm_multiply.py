@@ -18,16 +18,15 @@ if there are more steps, those between them are made again.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import log
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.core import eval_jaxpr
 
 from ..._core._check import same_dtype, square
 from ..._core._matmul import matmul
 from ..._core._potential import derivative
+from ._funm import Program
 
 _THETA = 3.0
 _TERMS = {
@@ -97,7 +96,7 @@ def _of_function(A, B):
         )
     b = B.astype(out.dtype).reshape(-1)
     closed = jax.make_jaxpr(lambda x: A(x.reshape(B.shape)).reshape(-1))(b)
-    matvec = _Program(closed.jaxpr)
+    matvec = Program(closed.jaxpr)
     action = _Action(matvec, _NormEstimate(matvec))
     return action.apply(b, *map(jnp.asarray, closed.consts)).reshape(B.shape)
 
@@ -105,16 +104,6 @@ def _of_function(A, B):
 def _array(B):
     B = jnp.asarray(B)
     return B if jnp.issubdtype(B.dtype, jnp.inexact) else B.astype(jnp.result_type(float))
-
-
-@dataclass(frozen=True)
-class _Program:
-    """The function x ↦ A x of x and of all that it closes over."""
-
-    jaxpr: Any
-
-    def __call__(self, x, *parameters):
-        return eval_jaxpr(self.jaxpr, parameters, x)[0]
 
 
 @dataclass(frozen=True)

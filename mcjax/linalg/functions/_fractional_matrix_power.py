@@ -82,19 +82,21 @@ def _power(A, t):
 
 
 def _hermitian_power(A, t):
-    if not isinstance(t, jax.Array):
-        if t == round(t.real):
-            return _whole_power(A, round(t.real))
-        power = _clipped_power(A.shape[-1], A.dtype.name, t)
+    n, dtype = A.shape[-1], A.dtype.name
+    if isinstance(t, jax.Array):
+        power = _clipped_power(n, dtype, t)
+    elif t == round(t.real):
+        return _whole_power(A, round(t.real))
     else:
-        power = _clipped_power.__wrapped__(A.shape[-1], A.dtype.name, t)
+        power = _same_power(n, dtype, t)
     scale = size(lax.stop_gradient(A))
     return scale ** jnp.asarray(t, A.dtype) * funm(A / scale, power, hermitian=True)
 
 
-@cache
 def _clipped_power(n, dtype, t):
     rounding = n * float(jnp.finfo(dtype).eps)
     kind = dtype if jnp.iscomplexobj(t) else None  # a real base has no complex powers
-
     return lambda x: jnp.asarray(jnp.where((x < 0) & (x > -rounding), 0.0, x), kind) ** t
+
+
+_same_power = cache(_clipped_power)  # one function for one number, so that `funm` is compiled once

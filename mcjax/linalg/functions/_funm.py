@@ -176,11 +176,11 @@ def close(f, real, name):
     (out,) = (v.dtype for v in closed.out_avals)
     if not closed.consts and f.__hash__ is not None:
         return f, (), out
-    return _Program(closed.jaxpr), tuple(map(jnp.asarray, closed.consts)), out
+    return Program(closed.jaxpr), tuple(map(jnp.asarray, closed.consts)), out
 
 
 @dataclass(frozen=True)
-class _Program:
+class Program:
     """A jaxpr as a function of its argument and then its constants."""
 
     jaxpr: Any

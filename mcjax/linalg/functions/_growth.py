@@ -8,7 +8,7 @@ whichever is less: the first does not change under a scaling D W D⁻¹, the sec
 import jax.numpy as jnp
 from jax import lax
 
-from ..._core._matmul import matmul
+from ..._core._matmul import matmul, norm
 
 _SMALL = 32  # up to this size powers cost less than products with _ROWS rows
 _ROWS = 8
@@ -24,17 +24,17 @@ def growth(W):
         power, size, gram = W, jnp.abs(W), matmul(W, W.mT.conj())
         for _ in range(3):
             power, size = matmul(power, power), matmul(size, size)
-        power, gram = _norm(matmul(power, power)), _norm(matmul(gram, gram)) ** 2
+        power, gram = norm(matmul(power, power)), norm(matmul(gram, gram)) ** 2
         rate = size.sum(-2, keepdims=True)
     else:
-        rows = _random_rows(W)
-        power = _norm(_times(rows, [W] * 16)) / _ROWS**0.5
-        gram = _norm(_times(rows, [W, W.mT.conj()] * 4)) / _ROWS**0.5
+        rows = random_rows(W)
+        power = norm(_times(rows, [W] * 16)) / _ROWS**0.5
+        gram = norm(_times(rows, [W, W.mT.conj()] * 4)) / _ROWS**0.5
         rate = _times(jnp.ones_like(W[..., :1, :]).real, [jnp.abs(W)] * 8)
     return power ** (1 / 16), jnp.minimum(rate.max(-1, keepdims=True), gram) ** (1 / 8)
 
 
-def _random_rows(W):
+def random_rows(W):
     """Numbers of mean square 1, as good as random."""
     shape = (*W.shape[:-2], _ROWS, W.shape[-1])
     i, j = (lax.broadcasted_iota("float32", shape, len(shape) - axis) + 1 for axis in (2, 1))
@@ -45,7 +45,3 @@ def _times(rows, factors):
     for X in factors:
         rows = matmul(rows, X)
     return rows
-
-
-def _norm(X):
-    return jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1), keepdims=True))

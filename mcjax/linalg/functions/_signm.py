@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._check import square
+from ..._core._matmul import norm
 from ..._core._matrix_function import matrix_function
 from ..._core._power_of_two import size
 from ..._core._shapes import Square
@@ -60,25 +61,19 @@ def _newton(A, order):
     def scaled_step(state):
         k, X, active = state
         inverse = jnp.linalg.inv(X)
-        mu = lax.stop_gradient(jnp.sqrt(_norm(inverse)) / jnp.sqrt(_norm(X))).astype(A.dtype)
+        mu = lax.stop_gradient(jnp.sqrt(norm(inverse)) / jnp.sqrt(norm(X))).astype(A.dtype)
         stepped = (mu * X + inverse / mu) / 2
-        moved = _norm(lax.stop_gradient(stepped - X)) > tolerance * _norm(
-            lax.stop_gradient(stepped)
-        )
+        moved = norm(lax.stop_gradient(stepped - X)) > tolerance * norm(lax.stop_gradient(stepped))
         return k + 1, jnp.where(active, stepped, X), active & moved
 
     def unfinished(state):
         k, _, active = state
         return (k < _MOST_STEPS) & active.any()
 
-    everything = _norm(lax.stop_gradient(A)) >= 0
+    everything = norm(lax.stop_gradient(A)) >= 0
     _, X, active = lax.while_loop(
         unfinished, scaled_step, (jnp.zeros_like(A.real, shape=()), A, everything)
     )
     for _ in range(1 + order.bit_length()):
         X = (X + jnp.linalg.inv(X)) / 2
     return X * jnp.where(active, jnp.nan, 1.0).astype(X.dtype)  # a product: derivatives are NaN too
-
-
-def _norm(X):
-    return jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1), keepdims=True))

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int
 
 from ..._core._check import hermitian_part, square
 from ..._core._evaluate import evaluate
-from ..._core._matmul import add_diagonal, matmul
+from ..._core._matmul import add_diagonal, matmul, norm
 from ..._core._matrix_function import matrix_function
 from ..._core._power_of_two import size
 from ..._core._shapes import Square
@@ -113,12 +113,12 @@ def _converge(A):
     tolerance = jnp.finfo(A.dtype).eps ** 0.5
 
     def distance(M):
-        return _norm(add_diagonal(lax.stop_gradient(M), -1.0))
+        return norm(add_diagonal(lax.stop_gradient(M), -1.0))
 
     def scaled_step(state):
         steps, M, X, active = state
         inverse = jnp.linalg.inv(M)
-        mu2 = lax.stop_gradient(jnp.sqrt(_norm(inverse) / _norm(M))).astype(A.dtype)
+        mu2 = lax.stop_gradient(jnp.sqrt(norm(inverse) / norm(M))).astype(A.dtype)
         stepped = _step(mu2, M, X, inverse)
         M, X = (jnp.where(active, new, old) for new, old in zip(stepped, (M, X), strict=True))
         return steps + active.astype(steps.dtype), M, X, active & (distance(M) > tolerance)
@@ -127,14 +127,10 @@ def _converge(A):
         steps, *_, active = state
         return ((steps < _MOST_STEPS) & active).any()
 
-    start = (jnp.zeros_like(_norm(A)), A, A, distance(A) > tolerance)
+    start = (jnp.zeros_like(norm(A)), A, A, distance(A) > tolerance)
     return lax.while_loop(unfinished, scaled_step, start)
 
 
 def _step(mu2, M, X, inverse):
     scaled = inverse / mu2
     return add_diagonal((mu2 * M + scaled) / 4, 0.5), jnp.sqrt(mu2) / 2 * (X + matmul(X, scaled))
-
-
-def _norm(M):
-    return jnp.sqrt((jnp.abs(M) ** 2).sum((-2, -1), keepdims=True))

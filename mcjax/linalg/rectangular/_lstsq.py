@@ -27,7 +27,7 @@ from jax import lax
 from ..._core._check import matrix, same_dtype
 from ..._core._evaluate import evaluate
 from ..._core._matmul import matmul
-from ..._core._power_of_two import power_of_two
+from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle
 from ..._core._solve import sealed_solve
 from ._isometry import isometry
@@ -99,23 +99,15 @@ def _solve_one(rcond, A, b):
     m, n = A.shape
     if not A.size or not b.size:
         return jnp.zeros((n, b.shape[1]), b.dtype), (b.conj() * b).real.sum(0)
-    size = _size(lax.stop_gradient(A))
-    A = A / size
+    scale = size(lax.stop_gradient(A))
+    A = A / scale
     F = isometry(A, rcond=rcond)
     rhs = jnp.pad(b, ((0, n), (0, 0)))
     factors = evaluate(_factor, lax.stop_gradient(A), lax.stop_gradient(F))
     parameters = (A, F, *factors)
     z = sealed_solve(_apply, _last_three, (_solve, _solve_transposed), parameters, rhs)
     r = z[:m]
-    return z[m:] / size, (r.conj() * r).real.sum(0)
-
-
-def _size(A):
-    """A power of two close to the largest entry: dividing by it is exact."""
-    largest = jnp.abs(A).max()
-    exponent = jnp.round(jnp.log2(largest))
-    exponent = jnp.where(jnp.isfinite(exponent), exponent, 0.0)
-    return power_of_two(exponent, largest.dtype).astype(A.dtype)
+    return z[m:] / scale, (r.conj() * r).real.sum(0)
 
 
 def _apply(parameters, z):

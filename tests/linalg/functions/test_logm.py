@@ -183,5 +183,5 @@ def test_with_info():
     np.testing.assert_allclose(info.branch_distance, [0.1, np.pi, np.pi], rtol=1e-12)
     assert info.roots[1] > info.roots[2] == 0
     # log of diag(a, b) has the derivative 1/min(a, b)
-    np.testing.assert_allclose(info.condition[1], 1e6 / np.log(1e3) / 2**0.5, rtol=1e-6)
+    np.testing.assert_allclose(info.condition[1], 1e6 / np.log(1e3) / 2**0.5, rtol=1e-9)
     np.testing.assert_allclose(info.condition[2], 5**0.5 / np.log(2), rtol=1e-9)
