@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .care import CLAIMS as CLAIMS
 from .care import regulator
 
 SIZES = (64, 256)
