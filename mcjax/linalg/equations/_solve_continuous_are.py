@@ -24,14 +24,22 @@ from ..._core._check import hermitian_part
 from ..._core._matmul import add_diagonal, matmul, norm
 from ..._core._shapes import Rectangle, Square
 from . import _riccati
+from ._info import EquationInfo, equation_info
 from ._riccati import adj
 from ._root import root
 from ._two_sided import sylvester
 
 
 def solve_continuous_are(
-    A: Square, B: Rectangle, Q: Square, R: Square, E: Square | None = None, S=None
-) -> Square:
+    A: Square,
+    B: Rectangle,
+    Q: Square,
+    R: Square,
+    E: Square | None = None,
+    S=None,
+    *,
+    with_info: bool = False,
+) -> Square | tuple[Square, EquationInfo]:
     """Stabilising X of Aᴴ X E + Eᴴ X A - (Eᴴ X B + S) R⁻¹ (Bᴴ X E + Sᴴ) + Q = 0.
 
     SciPy's `solve_continuous_are`, differentiable in every argument at every order.
@@ -40,6 +48,7 @@ def solve_continuous_are(
       A: (..., n, n), B: (..., n, m), with broadcasting batches.
       Q, R: (..., n, n), (..., m, m). Their Hermitian parts are used. R and E have inverses.
       E, S: (..., n, n), (..., n, m): I and 0 if they are not given.
+      with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, n), Hermitian: the one for which A - B R⁻¹ (Bᴴ X E + Sᴴ) - λ E has all eigenvalues in
@@ -53,7 +62,12 @@ def solve_continuous_are(
     and Lin, Linear Algebra Appl. 396 (2005) 55; Kleinman, IEEE Trans. Autom. Control 13 (1968) 114.
     """
     A, G, Q = _riccati.reduced(A, B, Q, R, E, S, "solve_continuous_are")
-    return root(_algorithm, _tangent, A, G, Q) if A.size else A
+    X = root(_algorithm, _tangent, A, G, Q) if A.size else A
+    return (X, _info(X, A, G, Q)) if with_info else X
+
+
+def _info(X, A, G, Q):
+    return equation_info(X, matmul(X, A), adj(matmul(X, A)), -matmul(matmul(X, G), X), Q)
 
 
 def _tangent(X, parameters, directions):

@@ -10,16 +10,21 @@ or one decomposition, serves both sides (`_two_sided`).
 import jax.numpy as jnp
 
 from ..._core._check import matrix, same_dtype, square
+from ..._core._matmul import matmul
 from ..._core._shapes import Square
+from ._info import EquationInfo, equation_info
 from ._two_sided import sylvester
 
 
-def solve_continuous_lyapunov(A: Square, Q: Square) -> Square:
+def solve_continuous_lyapunov(
+    A: Square, Q: Square, *, with_info: bool = False
+) -> Square | tuple[Square, EquationInfo]:
     """X with A X + X Aᴴ = Q: SciPy's `solve_continuous_lyapunov`, differentiable in A and Q.
 
     Args:
       A: (..., n, n), of any spectrum that leaves X unique. Q: (..., n, n), Hermitian or not; batches
         broadcast.
+      with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, n). NaN where A has eigenvalues λ and -λ̄ to rounding: no X, or no unique one.
@@ -28,7 +33,9 @@ def solve_continuous_lyapunov(A: Square, Q: Square) -> Square:
     size n; a gradient reuses the factors. Source: Smith, SIAM J. Appl. Math. 16 (1968) 198; Bartels and
     Stewart, Comm. ACM 15 (1972) 820.
     """
-    return sylvester.solve_adjoint(*pair(A, Q, "solve_continuous_lyapunov"))
+    A, Q = pair(A, Q, "solve_continuous_lyapunov")
+    X = sylvester.solve_adjoint(A, Q)
+    return (X, equation_info(X, matmul(A, X), matmul(X, A.mT.conj()), -Q)) if with_info else X
 
 
 def pair(A, Q, name):

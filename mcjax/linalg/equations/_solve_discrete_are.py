@@ -16,14 +16,22 @@ from ..._core._check import hermitian_part
 from ..._core._matmul import add_diagonal, matmul, norm
 from ..._core._shapes import Rectangle, Square
 from . import _riccati
+from ._info import EquationInfo, equation_info
 from ._riccati import adj
 from ._root import root
 from ._two_sided import stein
 
 
 def solve_discrete_are(
-    A: Square, B: Rectangle, Q: Square, R: Square, E: Square | None = None, S=None
-) -> Square:
+    A: Square,
+    B: Rectangle,
+    Q: Square,
+    R: Square,
+    E: Square | None = None,
+    S=None,
+    *,
+    with_info: bool = False,
+) -> Square | tuple[Square, EquationInfo]:
     """Stabilising X of Aᴴ X A - Eᴴ X E - (Aᴴ X B + S) (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ) + Q = 0.
 
     SciPy's `solve_discrete_are`, differentiable in every argument at every order.
@@ -32,6 +40,7 @@ def solve_discrete_are(
       A: (..., n, n), B: (..., n, m), with broadcasting batches.
       Q, R: (..., n, n), (..., m, m). Their Hermitian parts are used. R and E have inverses.
       E, S: (..., n, n), (..., n, m): I and 0 if they are not given.
+      with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, n), Hermitian: the one for which A - B (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ) - λ E has all
@@ -45,16 +54,25 @@ def solve_discrete_are(
     Lin and Wang, Int. J. Control 77 (2004) 767; Hewer, IEEE Trans. Autom. Control 16 (1971) 382.
     """
     A, G, Q = _riccati.reduced(A, B, Q, R, E, S, "solve_discrete_are")
-    return root(_algorithm, _tangent, A, G, Q) if A.size else A
+    X = root(_algorithm, _tangent, A, G, Q) if A.size else A
+    return (X, _info(X, A, G, Q)) if with_info else X
+
+
+def _info(X, A, G, Q):
+    return equation_info(X, matmul(adj(A), matmul(X, _closed_loop(A, G, X))), -X, Q)
 
 
 def _tangent(X, parameters, directions):
     (A, G, _), (dA, dG, dQ) = parameters, directions
-    closed = _riccati.over(add_diagonal(matmul(G, X), 1.0), A)
+    closed = _closed_loop(A, G, X)
     XA = matmul(X, closed)
     first = matmul(adj(XA), dA)
     change = first + adj(first) - matmul(matmul(adj(XA), dG), XA) + dQ
     return stein.solve_adjoint(adj(closed), change)
+
+
+def _closed_loop(A, G, X):
+    return _riccati.over(add_diagonal(matmul(G, X), 1.0), A)
 
 
 def _algorithm(A, G, Q):

@@ -24,6 +24,7 @@ from jax import lax
 from ..._core._check import matrix, same_dtype, square
 from ..._core._matmul import matmul, norm
 from ..._core._shapes import Square
+from ._info import EquationInfo, equation_info
 from ._riccati import over, scale, unless_wrong
 from ._root import root
 from ._two_sided import stein
@@ -31,7 +32,9 @@ from ._two_sided import stein
 _MOST_STEPS = 30  # with eigenvalues of moduli in a ratio 1 - δ it takes log2(36/δ)
 
 
-def solve_quadratic(A: Square, B: Square, C: Square) -> Square:
+def solve_quadratic(
+    A: Square, B: Square, C: Square, *, with_info: bool = False
+) -> Square | tuple[Square, EquationInfo]:
     """The minimal solvent X of A X² + B X + C = 0, differentiable in A, B and C.
 
     Of the solutions it is the one whose eigenvalues are the n smallest in modulus of the 2n (some may be
@@ -39,6 +42,7 @@ def solve_quadratic(A: Square, B: Square, C: Square) -> Square:
 
     Args:
       A, B, C: (..., n, n), with broadcasting batches. A and C may be singular.
+      with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, n). NaN where the n-th and the next eigenvalue have one modulus to about √eps, where
@@ -57,7 +61,12 @@ def solve_quadratic(A: Square, B: Square, C: Square) -> Square:
     A, B, C = same_dtype(A, B, C)
     batch = jnp.broadcast_shapes(*(x.shape[:-2] for x in (A, B, C)))
     A, B, C = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (A, B, C))
-    return root(_algorithm, _tangent, A, B, C) if A.size else A
+    X = root(_algorithm, _tangent, A, B, C) if A.size else A
+    return (X, _info(X, A, B, C)) if with_info else X
+
+
+def _info(X, A, B, C):
+    return equation_info(X, matmul(matmul(A, X), X), matmul(B, X), C)
 
 
 def _tangent(X, parameters, directions):

@@ -10,15 +10,20 @@ doubling (Smith 1968); else that of Bartels and Stewart (1972) without a Schur f
 import jax.numpy as jnp
 
 from ..._core._check import matrix, same_dtype, square
+from ..._core._matmul import matmul
 from ..._core._shapes import OtherSquare, Rectangle, Square
+from ._info import EquationInfo, equation_info
 from ._two_sided import sylvester
 
 
-def solve_sylvester(A: Square, B: OtherSquare, Q: Rectangle) -> Rectangle:
+def solve_sylvester(
+    A: Square, B: OtherSquare, Q: Rectangle, *, with_info: bool = False
+) -> Rectangle | tuple[Rectangle, EquationInfo]:
     """X with A X + X B = Q: SciPy's `solve_sylvester`, differentiable in A, B and Q.
 
     Args:
       A: (..., n, n), B: (..., m, m), Q: (..., n, m), with broadcasting batches.
+      with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, m). NaN where A and -B share an eigenvalue to rounding: no X, or no unique one.
@@ -37,4 +42,5 @@ def solve_sylvester(A: Square, B: OtherSquare, Q: Rectangle) -> Rectangle:
         )
     batch = jnp.broadcast_shapes(*(x.shape[:-2] for x in (A, B, Q)))
     A, B, Q = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (A, B, Q))
-    return sylvester.solve(A, B, Q)
+    X = sylvester.solve(A, B, Q)
+    return (X, equation_info(X, matmul(A, X), matmul(X, B), -Q)) if with_info else X

@@ -11,22 +11,39 @@ Hermitian A ⪰ 0: f(λ) = λ^t (`_funm`); rounding may leave λ slightly below 
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Float
 
 from ..._core._check import hermitian_part, square
 from ..._core._matmul import matmul
 from ..._core._matrix_function import matrix_function
 from ..._core._power_of_two import size
 from ..._core._shapes import Scalar, Square
+from ._condition import branch_distance, funm_cond
 from ._expm import exponential
 from ._funm import funm
 from ._logm import logarithm
 
 
-def fractional_matrix_power(A: Square, t: Scalar | complex, *, hermitian: bool = False) -> Square:
+class PowerInfo(NamedTuple):
+    """How far from trouble a power is.
+
+    Attributes:
+      branch_distance: the smallest π - |arg λ| of the eigenvalues λ of A, 0 if one is 0.
+      condition: the relative condition number of the power at A (`funm_cond`).
+    """
+
+    branch_distance: Float[Array, "*batch"]
+    condition: Float[Array, "*batch"]
+
+
+def fractional_matrix_power(
+    A: Square, t: Scalar | complex, *, hermitian: bool = False, with_info: bool = False
+) -> Square | tuple[Square, PowerInfo]:
     """A^t: SciPy's `fractional_matrix_power`, differentiable in A and in t.
 
     Identity: A^t = exp(t log A), so ∂A^t/∂t = log(A) A^t. Roots and inverse roots are t = ±1/p.
@@ -36,6 +53,7 @@ def fractional_matrix_power(A: Square, t: Scalar | complex, *, hermitian: bool =
         integer given as a Python number, any matrix, and for t < 0 any invertible one.
       t: one number, real or complex; `jax.vmap` over t for several.
       hermitian: A is symmetric or Hermitian, and (A + Aᴴ)/2 is used; for t > 0 it may be singular.
+      with_info: return a `PowerInfo` too, at the cost of forty derivatives. It has none itself.
 
     Returns:
       The principal power, of A's dtype, complex if t is. NaN where there is none.
@@ -56,8 +74,16 @@ def fractional_matrix_power(A: Square, t: Scalar | complex, *, hermitian: bool =
             )
     with jax.numpy_dtype_promotion("standard"):
         A = A.astype(jnp.result_type(A.dtype, t))
-    if hermitian:
-        return _hermitian_power(hermitian_part(A), t)
+    A = hermitian_part(A) if hermitian else A
+    power = _hermitian_power if hermitian else _general_power
+    return (power(A, t), _info(power, A, t)) if with_info else power(A, t)
+
+
+def _info(power, A, t):
+    return PowerInfo(branch_distance(A), funm_cond(lambda A: power(A, t), A))
+
+
+def _general_power(A, t):
     return _power(A, t) if isinstance(t, jax.Array) else _split_power(A, t)
 
 

@@ -121,3 +121,16 @@ def test_vmap_over_powers():
     A, t = SYMMETRIC["spd"], jnp.array([0.5, -0.5])
     roots = jax.vmap(fractional_matrix_power, (None, 0))(A, t)
     assert_relative(roots[0] @ roots[1], np.eye(4), 1e-14)
+
+
+def test_with_info():
+    """The k-th power of diag(a, b), a > b, has the derivative k a^{k-1} (k > 1)."""
+    A = np.diag([4.0, 1.0])
+    P, info = jax.jit(lambda A: fractional_matrix_power(A, 1.5, with_info=True))(A)
+    np.testing.assert_allclose(P, np.diag([8.0, 1.0]), rtol=1e-14)
+    np.testing.assert_allclose(info.branch_distance, np.pi, rtol=1e-14)
+    np.testing.assert_allclose(info.condition, 1.5 * 2 * (17 / 65) ** 0.5, rtol=1e-12)
+    _, info = fractional_matrix_power(np.diag([-4.0, 1.0]), 0.5, with_info=True)
+    assert info.branch_distance == 0 and np.isnan(info.condition)
+    _, of_hermitian = fractional_matrix_power(A, 0.5, hermitian=True, with_info=True)
+    np.testing.assert_allclose(of_hermitian.condition, 0.5 * (17 / 5) ** 0.5, rtol=1e-12)
