@@ -142,7 +142,12 @@ def lineax_solve(A, b):
 
 @jax.custom_jvp
 def schulz_inverse(A):
-    """The inverse by Newton and Schulz, from Aᵀ / (‖A‖₁ ‖A‖∞)."""
+    """The inverse by Newton and Schulz, from Aᵀ / (‖A‖₁ ‖A‖∞).
+
+    Of a rectangle it would be the pseudo-inverse, for which the rule is wrong.
+    """
+    if A.shape[0] != A.shape[1]:
+        raise ValueError(f"an inverse needs a square matrix, got {A.shape}")
     eye = jnp.eye(len(A), dtype=A.dtype)
     scale = jnp.max(jnp.sum(jnp.abs(A), 0)) * jnp.max(jnp.sum(jnp.abs(A), 1))
     return lax.fori_loop(0, 25, lambda _, X: X @ (2 * eye - A @ X), A.T / scale)
