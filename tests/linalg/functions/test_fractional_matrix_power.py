@@ -22,6 +22,7 @@ from ...helpers import (
     reflect,
     true_power,
 )
+from ...helpers._heavy import heavy_but
 
 MATRICES = ["repeated", "defective"]
 
@@ -42,7 +43,7 @@ def true_hermitian(A, t):
     return true_power(hermitian(lambda A: A)(A), t[0])
 
 
-@pytest.mark.parametrize("name", MATRICES)
+@pytest.mark.parametrize("name", heavy_but(MATRICES, ["defective"]))
 def test_promise(name):
     """In A and in t together, with the mixed second derivatives."""
     A = GENERAL[name]

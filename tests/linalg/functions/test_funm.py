@@ -68,7 +68,13 @@ def test_promise_at_a_singular_matrix():
     [np.asarray, pytest.param(unitary_phases, marks=pytest.mark.slow)],
     ids=["real", "complex"],
 )
-@pytest.mark.parametrize("f, true_f", [(log, mp.log), (sin, mp.sin), (tanh, mp.tanh)])
+@pytest.mark.parametrize(
+    "f, true_f",
+    [
+        (log, mp.log),
+        *(pytest.param(*f, marks=pytest.mark.slow) for f in [(sin, mp.sin), (tanh, mp.tanh)]),
+    ],
+)
 def test_gaps(f, true_f, kind):
     if kind is unitary_phases and f is not log:
         pytest.skip("one function is enough for the complex route")

@@ -58,6 +58,7 @@ def test_promise_hermitian(name):
     assert_promise(sqrtm_hermitian, SYMMETRIC[name], truth=hermitian(true_sqrtm))
 
 
+@pytest.mark.slow
 @KINDS
 def test_gaps(kind):
     matrices = [kind(gap_matrix(gap)) for gap in GAPS]
