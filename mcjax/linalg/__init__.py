@@ -37,6 +37,9 @@ from .rectangular._orthogonal_procrustes import orthogonal_procrustes
 from .rectangular._polar import polar
 from .rectangular._projectors import null_projector, orth_projector
 from .rectangular._svd_function import svd_function
+from .spectral._eigvalsh_sum import eigvalsh_sum
+from .spectral._spectral_projector import spectral_projector
+from .spectral._svd_projectors import svd_projectors
 
 __all__ = [
     "adjugate",
@@ -46,6 +49,7 @@ __all__ = [
     "cosm",
     "det",
     "eigh_tridiagonal",
+    "eigvalsh_sum",
     "expm",
     "expm1m",
     "expm_cond",
@@ -81,8 +85,10 @@ __all__ = [
     "solve_quadratic",
     "solve_sylvester",
     "spectral_norm",
+    "spectral_projector",
     "sqrtm",
     "svd_function",
+    "svd_projectors",
     "tanhm",
     "tanm",
     "unpivoted_lu",

@@ -15,6 +15,7 @@ from mcjax.linalg import (
     charpoly,
     cholesky,
     det,
+    eigvalsh_sum,
     expm,
     expm_frechet,
     fractional_matrix_power,
@@ -38,6 +39,7 @@ from mcjax.linalg import (
     solve_quadratic,
     solve_sylvester,
     spectral_norm,
+    spectral_projector,
     sqrtm,
     svd_function,
     tanhm,
@@ -92,6 +94,8 @@ FUNCTIONS = {
     "logdet pos": lambda A: logdet(A, assume_a="pos"),
     "svd_function": lambda A: svd_function(A, jnp.tanh),
     "polar": lambda A: sum(polar(A)),
+    "spectral_projector": lambda A: spectral_projector(A, slice(0, 1)),
+    "eigvalsh_sum": lambda A: eigvalsh_sum(A, (0.5, jnp.inf)),
 }
 meshes = pytest.mark.parametrize("mesh", MESHES)
 # One of each kind for every run: a loop of its own, a spectrum, a sealed equation, no loop.

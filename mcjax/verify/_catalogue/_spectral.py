@@ -1,0 +1,53 @@
+"""The catalogue of eigenproblems: what of them is smooth."""
+
+import numpy as np
+
+from ... import linalg
+from ._entry import Entry
+
+
+def _below(A):
+    return linalg.spectral_projector(A, slice(0, 2))
+
+
+def _between(A):
+    return linalg.spectral_projector(A, (0.25, 1.5))
+
+
+def _smallest_two(A):
+    return linalg.eigvalsh_sum(A, 2)
+
+
+def _leading_two(A):
+    return linalg.svd_projectors(A, 2)
+
+
+def _split():
+    """Hermitian, two eigenvalues about 1, the others beyond 2."""
+    Q, complex_ = np.eye(4) - 0.5, np.diag([1, 1j, -1, -1j])
+    repeated = Q @ np.diag([1.0, 1.0, 2.0, 4.0]) @ Q
+    return {
+        "distinct": Q @ np.diag([0.5, 1.0, 2.0, 4.0]) @ Q,
+        "repeated": repeated,
+        "nearly repeated": Q @ np.diag([1.0, 1.0 + 1e-10, 2.0, 2.0]) @ Q,
+        "complex": complex_ @ repeated @ complex_.conj(),
+        "batch": np.stack([repeated, Q @ np.diag([0.5, 0.75, 2.0, 2.0]) @ Q]),
+    }
+
+
+def _tall():
+    Q = (np.eye(4) - 0.5)[:, :3]
+    rng = np.random.default_rng(3)
+    return {
+        "repeated": Q @ np.diag([2.0, 2.0, 1.0]),
+        "distinct": Q @ np.diag([3.0, 2.0, 0.5]),
+        "complex": rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3)),
+    }
+
+
+ENTRIES = (
+    Entry("spectral_projector slice", _below, _split),
+    Entry("spectral_projector interval", _between, _split),
+    Entry("eigvalsh_sum", _smallest_two, _split),
+    Entry("svd_projectors", _leading_two, _tall),
+)
