@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     jax.config.update("jax_enable_x64", True)
     errors = Console(stderr=True)
-    console = Console() if sys.stdout.isatty() else Console(width=132)
+    console = Console() if sys.stdout.isatty() else Console(width=144)
     try:
         points = list(_users_point(options) if options.function else _catalogue(options))
     except ValueError as error:
