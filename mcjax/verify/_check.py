@@ -94,8 +94,9 @@ def _verdicts(names, point) -> Iterator[Part]:
 def _confirmed(name, point) -> Part:
     """A part, asked again where one answer is not enough.
 
-    A fault is there in every direction; a comparison that went wrong by chance is not. What a low
-    precision does not show to be right, double precision may.
+    A fault is there in every direction; a comparison that went wrong by chance is not, and another
+    direction may not meet the pole that left nothing to compare in the first. What a low precision does
+    not show to be right, double precision may.
     """
     part = _guarded(name, point)
     if part.verdict == "right" or part.raised:
@@ -105,9 +106,11 @@ def _confirmed(name, point) -> Part:
         again = _guarded(name, point.wide)
         if again.verdict == "right":
             return replace(again, detail=f"in double precision: {again.detail}")
-    if part.verdict != "wrong":
+    if part.verdict == "undecided" and name not in OUTSIDE:
         return part
     again = _guarded(name, replace(point, seed=point.seed + 1000))
+    if part.verdict == "undecided":
+        return again if again.verdict == "right" else part
     if again.verdict == "wrong":
         return part
     detail = f"in one direction and not in another: {part.detail}"
