@@ -37,12 +37,14 @@ from .rectangular._orthogonal_procrustes import orthogonal_procrustes
 from .rectangular._polar import polar
 from .rectangular._projectors import null_projector, orth_projector
 from .rectangular._svd_function import svd_function
+from .spectral._best_rank import best_rank
 from .spectral._eigvalsh_sum import eigvalsh_sum
 from .spectral._spectral_projector import spectral_projector
 from .spectral._svd_projectors import svd_projectors
 
 __all__ = [
     "adjugate",
+    "best_rank",
     "charpoly",
     "cholesky",
     "coshm",

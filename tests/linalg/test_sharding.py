@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from mcjax.linalg import (
     adjugate,
+    best_rank,
     charpoly,
     cholesky,
     det,
@@ -94,6 +95,7 @@ FUNCTIONS = {
     "logdet pos": lambda A: logdet(A, assume_a="pos"),
     "svd_function": lambda A: svd_function(A, jnp.tanh),
     "polar": lambda A: sum(polar(A)),
+    "best_rank": lambda A: best_rank(A, 1),
     "spectral_projector": lambda A: spectral_projector(A, slice(0, 1)),
     "eigvalsh_sum": lambda A: eigvalsh_sum(A, (0.5, jnp.inf)),
 }

@@ -22,6 +22,10 @@ def _leading_two(A):
     return linalg.svd_projectors(A, 2)
 
 
+def _nearest(A):
+    return linalg.best_rank(A, 2)
+
+
 def _split():
     """Hermitian, two eigenvalues about 1, the others beyond 2."""
     Q, complex_ = np.eye(4) - 0.5, np.diag([1, 1j, -1, -1j])
@@ -50,4 +54,5 @@ ENTRIES = (
     Entry("spectral_projector interval", _between, _split),
     Entry("eigvalsh_sum", _smallest_two, _split),
     Entry("svd_projectors", _leading_two, _tall),
+    Entry("best_rank", _nearest, _tall),
 )
