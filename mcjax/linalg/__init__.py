@@ -38,7 +38,9 @@ from .rectangular._polar import polar
 from .rectangular._projectors import null_projector, orth_projector
 from .rectangular._svd_function import svd_function
 from .spectral._best_rank import best_rank
+from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
+from .spectral._riesz_projector import riesz_projector
 from .spectral._spectral_projector import spectral_projector
 from .spectral._svd_projectors import svd_projectors
 
@@ -51,6 +53,7 @@ __all__ = [
     "cosm",
     "det",
     "eigh_tridiagonal",
+    "eigvalsh",
     "eigvalsh_sum",
     "expm",
     "expm1m",
@@ -75,6 +78,7 @@ __all__ = [
     "phim",
     "polar",
     "qr",
+    "riesz_projector",
     "schatten_norm",
     "signm",
     "sinhm",

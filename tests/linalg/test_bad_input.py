@@ -13,6 +13,7 @@ from mcjax.linalg import (
     cholesky,
     cosm,
     det,
+    eigvalsh,
     expm,
     expm1m,
     expm_frechet,
@@ -67,6 +68,7 @@ FUNCTIONS = {  # by the name that errors give; every one maps one (..., n, n) ar
     "ldl": lambda A: ldl(A)[1],
     "unpivoted_lu": lambda A: unpivoted_lu(A)[1],
     "numerical_radius": numerical_radius,
+    "eigvalsh": eigvalsh,
     "logdet": logdet,
     "logdet pos": lambda A: logdet(A, assume_a="pos"),
 }

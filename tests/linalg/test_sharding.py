@@ -16,6 +16,7 @@ from mcjax.linalg import (
     charpoly,
     cholesky,
     det,
+    eigvalsh,
     eigvalsh_sum,
     expm,
     expm_frechet,
@@ -97,6 +98,7 @@ FUNCTIONS = {
     "polar": lambda A: sum(polar(A)),
     "best_rank": lambda A: best_rank(A, 1),
     "spectral_projector": lambda A: spectral_projector(A, slice(0, 1)),
+    "eigvalsh": eigvalsh,
     "eigvalsh_sum": lambda A: eigvalsh_sum(A, (0.5, jnp.inf)),
 }
 meshes = pytest.mark.parametrize("mesh", MESHES)

@@ -1,0 +1,81 @@
+"""Which eigenvalues are equal, and what may then be asked of their derivatives.
+
+A derivative through a gap g answers an error eps ‖A‖ of the data with the relative error
+eps ‖A‖ / g. At g <= eps^{2/3} ‖A‖ (4e-11 in double, 2e-5 in single precision) two thirds of the digits
+are gone: such neighbours are a tie, and ties that touch are one cluster.
+
+What is left of a derivative at a tie (T = Vᴴ E V, c a cluster; sk X = (X - Xᴴ)/2):
+
+    along E            exists if T_cc is a multiple of I: then no basis of the cluster is better;
+    of a loss(w, V)    exists if (a) sk(Vᴴ V̄)_cc = 0: turning the basis does not change the loss,
+                       and (b) w̄ is constant on c: neither does exchanging eigenvalues
+
+(Magnus 1985; Kasim 2020, arXiv 2011.04366, for (a); Lewis 1996 for (b)). Both can be told from
+rounding only against the size of the cotangent itself. What is off the diagonal would be divided by
+a gap, and may be rounding alone, 100 n eps times that size. What is on it is not divided. A smooth
+loss Σ f(λ_i) has w̄_i - w̄_j = f''(λ_i - λ_j): a spread of 1000 times that of λ, relative to both
+sizes, passes.
+"""
+
+import jax.numpy as jnp
+
+from ..._core._matmul import row_minus_column
+
+_OFF = 100
+_SPREAD = 1000
+
+
+def labels(w):
+    """The number of the cluster of every eigenvalue, w ascending."""
+    least = jnp.finfo(w.dtype).eps ** (2 / 3) * _size(w)
+    apart = w[..., 1:] - w[..., :-1] > least
+    return jnp.pad(jnp.cumsum(apart, -1), [(0, 0)] * (w.ndim - 1) + [(1, 0)])
+
+
+def tied(w):
+    """Whether λ_i and λ_j belong to one cluster, (..., n, n)."""
+    c = labels(w)
+    return c[..., :, None] == c[..., None, :]
+
+
+def has_twin(same):
+    """Whether there are others in the cluster of λ_j, (..., n)."""
+    return same.sum(-2) > 1
+
+
+def cluster_mean(d, same):
+    """The mean of d over the cluster of every eigenvalue."""
+    total = jnp.where(same, d[..., None, :], jnp.zeros((), d.dtype)).sum(-1)
+    return total / same.sum(-1).astype(d.dtype)
+
+
+def off_violation(X, same):
+    """For every j the largest |X_ij| that should vanish in its cluster, relative to ‖X‖_F."""
+    scale = jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1)))[..., None]
+    return _relative(jnp.where(same, jnp.abs(X), 0).max(-2), scale)
+
+
+def spread_violation(d, same):
+    """For every j the distance of d_j from the mean of its cluster, relative to max |d|."""
+    return _relative(jnp.abs(d - cluster_mean(d, same)), _size(d))
+
+
+def broken(off, spread, w, same):
+    """Whether the violations of any member of j's cluster are more than rounding, (..., n)."""
+    rounding = w.shape[-1] * jnp.finfo(w.dtype).eps
+    alike = rounding + spread_violation(w, same)
+    bad = (off > _OFF * rounding) | (spread > _SPREAD * alike)
+    return (same & bad[..., :, None]).any(-2) & has_twin(same)
+
+
+def inside(X, same):
+    """X with what belongs to no cluster of several eigenvalues, or is on the diagonal, left out."""
+    return jnp.where(same & (row_minus_column(X) != 0), X, jnp.zeros((), X.dtype))
+
+
+def _size(d):
+    return jnp.abs(d).max(-1, keepdims=True, initial=0.0)
+
+
+def _relative(x, scale):
+    return x / jnp.where(scale > 0, scale, 1)
