@@ -40,7 +40,6 @@ from .rectangular._svd_function import svd_function
 from .spectral._best_rank import best_rank
 from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
-from .spectral._riesz_projector import riesz_projector
 from .spectral._spectral_projector import spectral_projector
 from .spectral._svd_projectors import svd_projectors
 
@@ -78,7 +77,6 @@ __all__ = [
     "phim",
     "polar",
     "qr",
-    "riesz_projector",
     "schatten_norm",
     "signm",
     "sinhm",

@@ -39,6 +39,16 @@ def _split():
     }
 
 
+def _distinct():
+    """Hermitian, four eigenvalues apart: where they repeat they have one-sided derivatives only."""
+    return {
+        "distinct": _split()["distinct"],
+        "close": (np.eye(4) - 0.5) @ np.diag([1.0, 1.125, 2.0, 4.0]) @ (np.eye(4) - 0.5),
+        "complex": np.array([[2.0, 1j, 0.0], [-1j, 4.0, 1.0], [0.0, 1.0, -3.0]]),
+        "batch": np.stack([np.diag([1.0, 2.0, 4.0]), np.diag([3.0, -1.0, 0.5])]),
+    }
+
+
 def _tall():
     Q = (np.eye(4) - 0.5)[:, :3]
     rng = np.random.default_rng(3)
@@ -52,6 +62,7 @@ def _tall():
 ENTRIES = (
     Entry("spectral_projector slice", _below, _split),
     Entry("spectral_projector interval", _between, _split),
+    Entry("eigvalsh", linalg.eigvalsh, _distinct),
     Entry("eigvalsh_sum", _smallest_two, _split),
     Entry("svd_projectors", _leading_two, _tall),
     Entry("best_rank", _nearest, _tall),
