@@ -28,7 +28,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._estimate import judge
+from ._estimate import ROUGH, judge
 from ._line import Samples
 from ._noise import noise_of_samples
 
@@ -57,18 +57,40 @@ def extrapolate(s: Samples, order: int, floor, columns: int = _COLUMNS):
         value, error = richardson(central(s, order, floor), columns)
         two_sided = _finite(s.plus) & _finite(s.minus)
         may_turn = xp.isfinite(error) | (two_sided.sum(0) < 3)
-        for sign, here in ((1, s.plus), (-1, s.minus)):
+        sides = [richardson(one_sided(s, order, floor, sign), columns) for sign in (1, -1)]
+        for here, (other, its_error) in zip((s.plus, s.minus), sides, strict=True):
             needed = (_finite(here) & ~two_sided).any(0) & may_turn
-            other, its_error = richardson(one_sided(s, order, floor, sign), columns)
             agrees = ~(xp.abs(other - value) > _SLACK * (error + its_error))
             error = xp.where(needed & ~agrees, xp.inf, error)
             better = needed & agrees & (its_error < error)
             value, error = xp.where(better, other, value), xp.where(better, its_error, error)
+        if order == 1:
+            value, error = _away_from_a_jump(s, value, error, sides)
         finite = _finite(s.at) & (_finite(s.plus) | _finite(s.minus)).any(0)
         middle = len(s.h) // 2
         around = xp.stack([xp.abs(y) for y in (s.at, s.plus[middle], s.minus[middle])])
         scale = xp.where(xp.isfinite(around), around, 0.0).max(0) / s.size**order
         return value, error, judge(value, error, finite, scale)
+
+
+def _away_from_a_jump(s, value, error, sides):
+    """The difference to one side, where a jump or pole close by on the other spoils the central one.
+
+    φ must go on smoothly to that other side by the finest step, or the jump is at 0 itself, and must not
+    show another slope there, or there is a kink.
+    """
+    xp, h = value.__array_namespace__(), s.h[-1]
+    right, left = sides
+    for sign, (slope, bar), (other, its_bar), there in (
+        (1, right, left, s.minus[-1]),
+        (-1, left, right, s.plus[-1]),
+    ):
+        rounding = 16 * s.eps * (xp.abs(s.at) + s.size * xp.abs(slope))
+        goes_on = xp.abs(there - s.at + sign * h * slope) <= rounding + h * bar
+        agrees = ~(xp.abs(slope - other) > _SLACK * (bar + its_bar))
+        better = goes_on & agrees & (bar <= its_bar) & (bar < ROUGH * error)
+        value, error = xp.where(better, slope, value), xp.where(better, bar, error)
+    return value, error
 
 
 def central(s: Samples, order: int, floor) -> Column:

@@ -187,3 +187,26 @@ def test_errors_name_the_remedy():
         differences.derivative(np.exp, 1.0, noise=[1.0, 2.0])
     with pytest.raises(ZeroDivisionError):  # a function that fails at x itself speaks for itself
         differences.derivative(lambda x: 1 / int(0 * x), 1.0)
+
+
+@pytest.mark.parametrize(
+    "f, truth",
+    [
+        (lambda t: np.log(complex(-1, 1e-9) + 1j * t), 1j / complex(-1, 1e-9)),
+        (lambda t: np.sqrt(complex(-1, -1e-9) + 1j * t), 0.5j / np.sqrt(complex(-1, -1e-9))),
+        (lambda t: abs(t - 1e-9), -1.0),
+    ],
+    ids=["log", "sqrt", "kink"],
+)
+def test_a_jump_beside_the_point_leaves_the_other_side(f, truth):
+    found = differences.derivative(f, 0.0)
+    assert abs(found.value - truth) <= found.error < 1e-5
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda t: np.log(complex(-1, 0) + 1j * t), lambda t: t if t >= 0 else 3 + t, abs],
+    ids=["cut", "jump", "kink"],
+)
+def test_a_jump_at_the_point_leaves_no_side(f):
+    assert differences.derivative(f, 0.0).error == np.inf
