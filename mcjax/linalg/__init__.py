@@ -38,6 +38,7 @@ from .rectangular._polar import polar
 from .rectangular._projectors import null_projector, orth_projector
 from .rectangular._svd_function import svd_function
 from .spectral._best_rank import best_rank
+from .spectral._eigh import eigh
 from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
 from .spectral._spectral_projector import spectral_projector
@@ -51,6 +52,7 @@ __all__ = [
     "coshm",
     "cosm",
     "det",
+    "eigh",
     "eigh_tridiagonal",
     "eigvalsh",
     "eigvalsh_sum",
