@@ -41,6 +41,7 @@ from .spectral._best_rank import best_rank
 from .spectral._eigh import eigh
 from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
+from .spectral._riesz_projector import riesz_projector
 from .spectral._spectral_projector import spectral_projector
 from .spectral._svd_projectors import svd_projectors
 
@@ -79,6 +80,7 @@ __all__ = [
     "phim",
     "polar",
     "qr",
+    "riesz_projector",
     "schatten_norm",
     "signm",
     "sinhm",

@@ -26,6 +26,10 @@ def _nearest(A):
     return linalg.best_rank(A, 2)
 
 
+def _around_one(A):
+    return linalg.riesz_projector(A, 1.0, 1.0)
+
+
 def _split():
     """Hermitian, two eigenvalues about 1, the others beyond 2."""
     Q, complex_ = np.eye(4) - 0.5, np.diag([1, 1j, -1, -1j])
@@ -59,6 +63,25 @@ def _tall():
     }
 
 
+def _jordan():
+    """Eigenvalues 1, about 1, -1 and 3 of matrices that are not normal."""
+    T = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
+
+    def similar(gap, coupling):
+        J = np.diag([1.0, 1.0 + gap, -1.0, 3.0])
+        J[0, 1] = coupling
+        return T @ J @ np.round(np.linalg.inv(T))
+
+    phases = np.diag([1, 1j, -1, -1j])
+    return {
+        "distinct": similar(0.25, 1.0),
+        "defective": similar(0.0, 1.0),
+        "nearly defective": similar(1e-10, 1.0),
+        "repeated": similar(0.0, 0.0),
+        "complex": phases @ similar(0.0, 1.0) @ phases.conj(),
+    }
+
+
 ENTRIES = (
     Entry("spectral_projector slice", _below, _split),
     Entry("spectral_projector interval", _between, _split),
@@ -66,4 +89,5 @@ ENTRIES = (
     Entry("eigvalsh_sum", _smallest_two, _split),
     Entry("svd_projectors", _leading_two, _tall),
     Entry("best_rank", _nearest, _tall),
+    Entry("riesz_projector", _around_one, _jordan),
 )
