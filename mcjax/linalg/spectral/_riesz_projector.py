@@ -55,10 +55,9 @@ def riesz_projector(A: Square, center: complex | Array, radius: float | Array) -
         return A
     center, radius = lax.stop_gradient((center, jnp.where(radius > 0, radius, jnp.nan)))
     M = add_diagonal(A, -center) / radius.astype(A.dtype)
-    s = _rotation(lax.stop_gradient(M))
-    P = add_diagonal(signm(_mapped(s * M)), 1.0) / 2
-    met = _on_circle(lax.stop_gradient(M), lax.stop_gradient(P))
-    return P * jnp.where(met, jnp.nan, 1.0).astype(P.dtype)  # a product: derivatives are NaN too
+    turned = jnp.where(_turns(lax.stop_gradient(M)), -M, M)
+    P = add_diagonal(signm(_mapped(turned)), 1.0) / 2
+    return P * _defined(lax.stop_gradient(M), lax.stop_gradient(P))  # NaN in derivatives too
 
 
 def _mapped(M):
@@ -66,15 +65,14 @@ def _mapped(M):
     return jnp.linalg.solve(add_diagonal(M, 1.0), add_diagonal(-M, 1.0))
 
 
-def _rotation(M):
-    """The s = ±1 with the smaller W, (..., 1, 1)."""
+def _turns(M):
+    """Whether s = -1 has the smaller W, (..., 1, 1)."""
     plus, minus = norm(_mapped(M)), norm(_mapped(-M))
-    plus, minus = (jnp.where(jnp.isnan(x), jnp.inf, x) for x in (plus, minus))
-    return jnp.where(plus <= minus, 1.0, -1.0).astype(M.dtype)
+    return (minus < plus) | jnp.isnan(plus)
 
 
-def _on_circle(M, P):
-    """Whether an eigenvalue is on the unit circle to rounding, (..., 1, 1)."""
+def _defined(M, P):
+    """1, or NaN if an eigenvalue is on the unit circle to rounding, (..., 1, 1)."""
     gap = jnp.abs(jnp.abs(jnp.linalg.eigvals(M)) - 1).min(-1)[..., None, None]
     rounding = _TOUCH * M.shape[-1] * jnp.finfo(M.dtype).eps * norm(P) * (1 + norm(M))
-    return ~(gap > rounding)
+    return jnp.where(gap > rounding, jnp.ones_like(gap), jnp.nan).astype(P.dtype)
