@@ -49,6 +49,7 @@ def eigh(A: Square, *, subset: tuple[int, int] | None = None, degenerate: str = 
       eigenvalues, or changes as their basis is turned, has no gradient: NaN, however small the loss.
       Nor has a direction that splits a tie. Second derivatives that involve tied eigenvalues or
       vectors are NaN; `eigvalsh` and `spectral_projector` have them. NaN for a matrix not finite.
+      Batches cut over a mesh whose axes are explicit are not supported; automatic axes are.
 
     Errors: eps ‖A‖ in w, eps ‖A‖ / gap in a vector.
     Cost: LAPACK's; a gradient takes 4 products more.
