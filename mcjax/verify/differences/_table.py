@@ -28,7 +28,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._estimate import ROUGH, judge
+from ._estimate import judge
 from ._line import Samples
 from ._noise import noise_of_samples
 
@@ -76,19 +76,18 @@ def extrapolate(s: Samples, order: int, floor, columns: int = _COLUMNS):
 def _away_from_a_jump(s, value, error, sides):
     """The difference to one side, where a jump or pole close by on the other spoils the central one.
 
-    φ must go on smoothly to that other side by the finest step, or the jump is at 0 itself, and must not
-    show another slope there, or there is a kink.
+    φ must go on smoothly to that other side by the finest step, or the jump is at 0 itself, and it must
+    have no slope of its own there, or there is a kink.
     """
     xp, h = value.__array_namespace__(), s.h[-1]
     right, left = sides
-    for sign, (slope, bar), (other, its_bar), there in (
+    for sign, (slope, bar), (_, its_bar), there in (
         (1, right, left, s.minus[-1]),
         (-1, left, right, s.plus[-1]),
     ):
         rounding = 16 * s.eps * (xp.abs(s.at) + s.size * xp.abs(slope))
         goes_on = xp.abs(there - s.at + sign * h * slope) <= rounding + h * bar
-        agrees = ~(xp.abs(slope - other) > _SLACK * (bar + its_bar))
-        better = goes_on & agrees & (bar <= its_bar) & (bar < ROUGH * error)
+        better = goes_on & xp.isfinite(bar) & ~xp.isfinite(its_bar) & ~xp.isfinite(error)
         value, error = xp.where(better, slope, value), xp.where(better, bar, error)
     return value, error
 
