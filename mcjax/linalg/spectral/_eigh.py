@@ -63,7 +63,9 @@ def eigh(A: Square, *, subset: tuple[int, int] | None = None, degenerate: str = 
     lo, hi = (0, n - 1) if subset is None else subset
     if subset is not None and not 0 <= lo <= hi < n:
         raise ValueError(f"eigh: subset must be (lo, hi) with 0 <= lo <= hi < {n}, got {subset}")
-    w, V = _audited(*decomposition(A), degenerate) if n else decomposition(A)[:2]
+    w, V, S = decomposition(A)
+    if n:
+        w, V = _audited(w, V, S, degenerate)
     return Eigh(w[..., lo : hi + 1], V[..., lo : hi + 1])
 
 

@@ -75,10 +75,10 @@ class _At:
         )
 
     def _selected(self, x):
-        if self.interval is None:
-            first, stop = self.selection.bounds
-            return (first <= jnp.arange(len(x))) & (jnp.arange(len(x)) < stop)
-        return (self.interval[0] < x) & (x <= self.interval[1])
+        if self.selection.bounds is None:
+            return (self.interval[0] < x) & (x <= self.interval[1])
+        first, stop = self.selection.bounds
+        return (first <= jnp.arange(len(x))) & (jnp.arange(len(x)) < stop)
 
     def _undecided(self, x):
         """Whether an eigenvalue is at an end of the interval, to rounding."""
