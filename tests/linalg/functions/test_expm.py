@@ -132,6 +132,7 @@ def side_by_side():
     return np.stack([1e-3 * grcar(4), -1e5 * GENERAL["spd"], 1e5 * skew, grcar(4)])
 
 
+@pytest.mark.slow
 def test_neighbours_in_a_batch_do_not_disturb_each_other():
     """Alone as in company, to the bit; derivatives too."""
     batch = side_by_side()

@@ -65,6 +65,7 @@ def test_gaps(kind):
     assert_right_at_gaps(sqrtm, true_sqrtm, matrices, symmetric=False)
 
 
+@pytest.mark.slow
 @KINDS
 def test_gaps_hermitian(kind):
     matrices = [kind(gap_matrix(gap)) for gap in GAPS]
