@@ -6,9 +6,8 @@ over divided differences,
 
     D P[E]_ij = t_ij K_ij,     t_ij = 1/|λ_i - λ_j| if the cut runs between λ_i and λ_j, and 0 if not,
 
-K = Vᴴ E V, and so on: values on one side of the cut may repeat, and only gaps across it divide. In
-the recursion f[S] = (f[S without the least] - f[S without the greatest]) / (greatest - least) the
-terms have one sign, so nothing cancels.
+K = Vᴴ E V, and so on (`..functions._jump_differences`): values on one side of the cut may repeat, and
+only gaps across it divide. In the recursion the terms have one sign, so nothing cancels.
 
 At a tie across the cut, λ_k = λ_{k+1}, Φ has a kink. P becomes the mean of the projectors that the
 tie allows, the subgradient that no rotation of the tied space changes; derivatives of it are NaN.
@@ -24,6 +23,7 @@ from string import ascii_lowercase
 import jax.numpy as jnp
 
 from ..._core._matmul import matmul
+from ..functions._jump_differences import jump_differences
 
 _TIE = 10  # times n eps ‖H‖: gaps below this are rounding
 
@@ -61,18 +61,9 @@ class LargestSum:
             mean = (tied & above).sum() / tied.sum()
             return jnp.where(tie & tied, mean, above.astype(x.dtype)).astype(x.dtype)
         indices = jnp.meshgrid(*[jnp.arange(n)] * (order + 1), indexing="ij")
-        exact = _across(x, above, jnp.sort(jnp.stack(indices), 0))
+        nodes = jnp.sort(jnp.stack(indices), 0)
+        exact = jump_differences(x, above.astype(x.dtype), above, nodes)
         return jnp.where(tie, jnp.nan, exact)
-
-
-def _across(x, above, s):
-    """The divided differences at sorted indices s."""
-    if len(s) == 1:
-        return above[s[0]].astype(x.dtype)
-    least, greatest = s[0], s[-1]
-    cut_between = above[least] != above[greatest]
-    gap = jnp.where(cut_between, x[greatest] - x[least], 1)
-    return jnp.where(cut_between, (_across(x, above, s[1:]) - _across(x, above, s[:-1])) / gap, 0)
 
 
 def spectral_form(potential, H, directions, dual):

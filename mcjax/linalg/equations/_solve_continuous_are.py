@@ -67,7 +67,8 @@ def solve_continuous_are(
 
 
 def _info(X, A, G, Q):
-    return equation_info(X, matmul(X, A), adj(matmul(X, A)), -matmul(matmul(X, G), X), Q)
+    XA = matmul(X, A)
+    return equation_info(X, XA, adj(XA), -matmul(matmul(X, G), X), Q)
 
 
 def _tangent(X, parameters, directions):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from ..._core._check import matrix
 from ..._core._shapes import Rectangle
+from ..functions._jump_differences import jump_differences
 from ..rectangular._odd_function import odd_function, open_form
 
 _TIE = 10  # times (singular values of H) eps ‖A‖: gaps below this are rounding
@@ -73,7 +74,8 @@ class _Truncation:
 
         def differences(*indices):
             nodes = jnp.sort(jnp.stack(jnp.broadcast_arrays(*indices)), 0)
-            return x[nodes[0]] * _of_steps(x, side, nodes) + _of_steps(x, side, nodes[1:])
+            first, rest = (jump_differences(x, jnp.abs(side), side, i) for i in (nodes, nodes[1:]))
+            return x[nodes[0]] * first + rest
 
         return differences
 
@@ -83,17 +85,3 @@ class _Truncation:
 
 def _rounding(s):
     return _TIE * 2 * len(s) * jnp.finfo(s.dtype).eps * s[0]
-
-
-def _of_steps(x, side, nodes):
-    """χ[x₀..x_j] at ascending nodes, for χ = |side|; one node or more."""
-    value = [jnp.abs(side[i]) for i in nodes]
-    for j in range(1, len(nodes)):
-        ends = zip(nodes[:-j], nodes[j:], value[:-1], value[1:], strict=True)
-        value = [_quotient(side[b] - side[a], x[b] - x[a], w - v) for a, b, v, w in ends]
-    return value[0]
-
-
-def _quotient(crossed, gap, difference):
-    """0 where no cut was crossed; NaN stays."""
-    return jnp.where(crossed == 0, 0.0, difference / jnp.where(crossed == 0, 1.0, gap))

@@ -49,12 +49,6 @@ def cluster_mean(d, same):
     return total / same.sum(-1).astype(d.dtype)
 
 
-def off_violation(X, same):
-    """For every j the largest |X_ij| that should vanish in its cluster, relative to ‖X‖_F."""
-    scale = jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1)))[..., None]
-    return _relative(jnp.where(same, jnp.abs(X), 0).max(-2), scale)
-
-
 def spread_violation(d, same):
     """For every j the distance of d_j from the mean of its cluster, relative to max |d|."""
     return _relative(jnp.abs(d - cluster_mean(d, same)), _size(d))

@@ -43,7 +43,7 @@ def _jvp(primals, tangents):
     if type(E) is ad.Zero:
         return (w, V, S), tuple(map(zero, (w, V, S)))
     T, X = _perturbation(A, w, V, E)
-    return (w, V, S), (_diagonal(T).real, X, T)
+    return (w, V, S), (diagonal(T).real, X, T)
 
 
 ad.primitive_jvps[decomposition_p] = _jvp
@@ -58,7 +58,7 @@ def _perturbation(A, w, V, E):
     def equations(TX):
         T, X = TX
         residual = X * w[..., None, :].astype(V.dtype) - matmul(A, X)
-        residual = residual + V * _diagonal(T)[..., None, :]
+        residual = residual + V * diagonal(T)[..., None, :]
         return forbid(residual, same), forbid(embed((V.conj() * X).sum(-2)), same)
 
     def solve(_, rhs):
@@ -89,7 +89,7 @@ def forbid(X, same):
     return lax.custom_linear_solve(lambda X: X, X, poison, poison)
 
 
-def _diagonal(X):
+def diagonal(X):
     """A sum, whose transpose no mesh of devices minds, as it would the scatter of `jnp.diagonal`."""
     return _on_diagonal(X).sum(-2)
 

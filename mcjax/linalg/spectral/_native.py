@@ -58,11 +58,6 @@ def native_primitive(name: str, function: Callable) -> Primitive:
     return primitive
 
 
-def instantiate(tangent, primal):
-    """A tangent that JAX knows to be zero, as an array."""
-    return jnp.zeros_like(primal) if type(tangent) is ad.Zero else tangent
-
-
 def zero(primal):
     """The tangent zero of a result."""
     return ad.Zero(jax.typeof(primal).to_tangent_aval())

@@ -21,6 +21,7 @@ from jax import lax
 
 from ..._core._potential import derivative
 from ..dense._largest_sum import spectral_form
+from ..functions._jump_differences import jump_differences
 
 _TIE = 10  # times n eps ‖A‖: gaps below this are rounding
 
@@ -64,7 +65,8 @@ class _At:
             return jnp.where(none & (not self._has_subgradient(len(x))), jnp.nan, mean)
         indices = jnp.meshgrid(*[jnp.arange(len(x))] * (order + 1), indexing="ij")
         side = jnp.cumsum(jnp.diff(chosen, prepend=chosen[:1]))  # counts the cuts below
-        exact = _across(x, chosen, side, jnp.sort(jnp.stack(indices), 0))
+        nodes = jnp.sort(jnp.stack(indices), 0)
+        exact = jump_differences(x, chosen.astype(x.dtype), side, nodes)
         return jnp.where(none, jnp.nan, exact)
 
     def _has_subgradient(self, n):
@@ -89,16 +91,6 @@ class _At:
 
 def _rounding(x):
     return _TIE * len(x) * jnp.finfo(x.dtype).eps * jnp.abs(x).max()
-
-
-def _across(x, chosen, side, s):
-    """The divided differences at sorted indices s."""
-    if len(s) == 1:
-        return chosen[s[0]].astype(x.dtype)
-    apart = side[s[0]] != side[s[-1]]
-    gap = jnp.where(apart, x[s[-1]] - x[s[0]], 1)
-    change = _across(x, chosen, side, s[1:]) - _across(x, chosen, side, s[:-1])
-    return jnp.where(apart, change / gap, 0)
 
 
 def selected_sum(A, select, name, dual, subgradient=False):
