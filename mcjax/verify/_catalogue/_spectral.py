@@ -1,5 +1,6 @@
 """The catalogue of eigenproblems: what of them is smooth."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from ... import linalg
@@ -12,6 +13,17 @@ def _below(A):
 
 def _between(A):
     return linalg.spectral_projector(A, (0.25, 1.5))
+
+
+def _lines(A):
+    """Eigenvalues, and of eigenvectors what does not depend on their phase."""
+    w, V = linalg.eigh(A)
+    return w, jnp.einsum("...ij,...kj->...jik", V, V.conj())
+
+
+def _smallest_line(A):
+    w, V = linalg.eigh(A, subset=(0, 0))
+    return w, V * V[..., :1, :].conj()
 
 
 def _smallest_two(A):
@@ -53,6 +65,17 @@ def _distinct():
     }
 
 
+def _apart():
+    """Hermitian, the smallest eigenvalue apart, others tied."""
+    Q, complex_ = np.eye(4) - 0.5, np.diag([1, 1j, -1, -1j])
+    tied = Q @ np.diag([0.5, 2.0, 2.0, 4.0]) @ Q
+    return {
+        "tie elsewhere": tied,
+        "near tie elsewhere": Q @ np.diag([0.5, 2.0, 2.0 + 1e-10, 4.0]) @ Q,
+        "complex": complex_ @ tied @ complex_.conj(),
+    }
+
+
 def _tall():
     Q = (np.eye(4) - 0.5)[:, :3]
     rng = np.random.default_rng(3)
@@ -85,6 +108,8 @@ def _jordan():
 ENTRIES = (
     Entry("spectral_projector slice", _below, _split),
     Entry("spectral_projector interval", _between, _split),
+    Entry("eigh", _lines, _distinct),
+    Entry("eigh subset", _smallest_line, _apart),
     Entry("eigvalsh", linalg.eigvalsh, _distinct),
     Entry("eigvalsh_sum", _smallest_two, _split),
     Entry("svd_projectors", _leading_two, _tall),
