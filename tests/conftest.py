@@ -7,7 +7,12 @@ import zlib
 os.environ["NPROC"] = "32"
 # Two workers share the cores: BLAS threads on small matrices would fight each other.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+# A program of a test runs once or twice: to optimise its machine code takes longer than it saves.
+# Flags of the caller come last and win.
+os.environ["XLA_FLAGS"] = (
+    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0 "
+    + os.environ.get("XLA_FLAGS", "")
+)
 
 import jax
 import pytest

@@ -39,8 +39,10 @@ from .rectangular._projectors import null_projector, orth_projector
 from .rectangular._svd_function import svd_function
 from .spectral._best_rank import best_rank
 from .spectral._eigh import eigh
+from .spectral._eigh_directional import eigh_directional
 from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
+from .spectral._gauge_report import gauge_report
 from .spectral._riesz_projector import riesz_projector
 from .spectral._spectral_projector import spectral_projector
 from .spectral._svd_projectors import svd_projectors
@@ -54,6 +56,7 @@ __all__ = [
     "cosm",
     "det",
     "eigh",
+    "eigh_directional",
     "eigh_tridiagonal",
     "eigvalsh",
     "eigvalsh_sum",
@@ -65,6 +68,7 @@ __all__ = [
     "fractional_matrix_power",
     "funm",
     "funm_cond",
+    "gauge_report",
     "ky_fan_norm",
     "ldl",
     "log1pm",

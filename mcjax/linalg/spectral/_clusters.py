@@ -12,17 +12,18 @@ What is left of a derivative at a tie (T = Vᴴ E V, c a cluster; sk X = (X - X�
 
 (Magnus 1985; Kasim 2020, arXiv 2011.04366, for (a); Lewis 1996 for (b)). Both can be told from
 rounding only against the size of the cotangent itself. What is off the diagonal would be divided by
-a gap, and may be rounding alone, 100 n eps times that size. What is on it is not divided. A smooth
-loss Σ f(λ_i) has w̄_i - w̄_j = f''(λ_i - λ_j): a spread of 1000 times that of λ, relative to both
-sizes, passes.
+a gap, and may be rounding alone, 100 n eps times that size. What is on it is not divided: a violation
+that passes is an error of that size. A smooth loss Σ f(λ_i) has w̄_i - w̄_j = f''(λ_i - λ_j), and f' may
+be small where f'' is not: a spread of 1e5 times that of λ, relative to both sizes, passes. At an exact
+tie that is 1e5 n eps.
 """
 
 import jax.numpy as jnp
 
-from ..._core._matmul import row_minus_column
+from ..._core._matmul import matmul, norm, row_minus_column
 
 _OFF = 100
-_SPREAD = 1000
+_SPREAD = 1e5
 
 
 def labels(w):
@@ -51,7 +52,13 @@ def cluster_mean(d, same):
 
 def spread_violation(d, same):
     """For every j the distance of d_j from the mean of its cluster, relative to max |d|."""
-    return _relative(jnp.abs(d - cluster_mean(d, same)), _size(d))
+    return relative(jnp.abs(d - cluster_mean(d, same)), _size(d))
+
+
+def turn_violation(V_bar, V, same):
+    """For every j how much a loss changes as v_j turns within its cluster, relative to ‖V̄‖."""
+    M = matmul(V_bar.mT, V)
+    return relative(jnp.abs(inside(M - M.mT.conj(), same)).max(-2), norm(V_bar)[..., 0])
 
 
 def broken(off, spread, w, same):
@@ -71,5 +78,6 @@ def _size(d):
     return jnp.abs(d).max(-1, keepdims=True, initial=0.0)
 
 
-def _relative(x, scale):
+def relative(x, scale):
+    """x over the scale, where there is one."""
     return x / jnp.where(scale > 0, scale, 1)

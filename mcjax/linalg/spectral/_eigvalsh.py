@@ -22,12 +22,13 @@ from jax.interpreters import ad
 from jaxtyping import Array, Num
 
 from ..._core._axes import align
-from ..._core._check import hermitian_part, square
+from ..._core._check import hermitian_part
 from ..._core._matmul import matmul
 from ..._core._shapes import Square
 from ._clusters import broken, has_twin, inside, labels, spread_violation, tied
 from ._decomposition import decomposition, embed
 from ._native import native_primitive, zero
+from ._pencil import standard_form
 
 
 def eigenvalues(A):
@@ -168,8 +169,8 @@ ad.primitive_transposes[push_p] = _push_transpose
 ad.primitive_transposes[pull_p] = _pull_transpose
 
 
-def eigvalsh(A: Square) -> Num[Array, "*batch n"]:
-    """Eigenvalues of a symmetric or Hermitian matrix, ascending.
+def eigvalsh(A: Square, B: Square | None = None, *, type: int = 1) -> Num[Array, "*batch n"]:
+    """Eigenvalues of a Hermitian matrix, or of a pair of them, B positive definite: ascending.
 
     Identity: A = V diag(w) Vᴴ;   D w_i(A)[E] = v_iᴴ E v_i, and at a tie, for t > 0, the eigenvalues
     of V_cᴴ E V_c. A tie is a chain of neighbours within eps^{2/3} ‖A‖ (4e-11 in double precision),
@@ -177,6 +178,8 @@ def eigvalsh(A: Square) -> Num[Array, "*batch n"]:
 
     Args:
       A: (..., n, n); (A + Aᴴ)/2 is used.
+      B: (..., n, n), Hermitian and positive definite; the identity by default.
+      type: 1 for A v = λ B v, 2 for A B v = λ v, 3 for B A v = λ v.
 
     Returns:
       (..., n), real. At a tie, of losses that are symmetric in equal eigenvalues the gradient and the
@@ -184,12 +187,13 @@ def eigvalsh(A: Square) -> Num[Array, "*batch n"]:
       not exist: NaN, however small the loss. NaN as well: second derivatives of tied eigenvalues
       themselves, forward over forward, and the Hessian of a symmetric loss in reverse over reverse.
       Smooth there in all modes: `eigvalsh_sum`, `funm`, `spectral_projector`. NaN for a matrix that is
-      not finite.
+      not finite, or a B that is not positive definite.
 
-    Errors: eps ‖A‖ in w; that of the k-th derivative grows as the gap to the power -k.
+    Errors: eps ‖A‖ in w, with B times its condition number; that of the k-th derivative grows as the
+    gap to the power -k.
     Cost: LAPACK's, without eigenvectors; with derivatives one decomposition with them, and 2 products
-    for the gradient.
+    for the gradient; B a factorisation and 2 n³.
     Source: Kato, Perturbation Theory for Linear Operators (1966), II.2; Lewis, Derivatives of spectral
     functions (1996); Lewis and Sendov, Twice differentiable spectral functions (2001).
     """
-    return eigenvalues(hermitian_part(square(A, "eigvalsh")))
+    return eigenvalues(standard_form(A, B, type, "eigvalsh")[0])

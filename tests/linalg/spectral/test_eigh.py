@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 
-from mcjax.linalg import eigh, spectral_projector
+from mcjax.linalg import eigh, eigvalsh, gauge_report, spectral_projector
 
 from ...helpers import assert_lowers_for_cuda, assert_nan, reflect, unitary_phases
 
@@ -69,6 +70,152 @@ def test_audit():
             assert_nan(jax.vmap(gradient)(both))
 
 
+COEFFICIENTS = np.random.default_rng(1).normal(size=(1000, 4))
+TURNS = np.exp(2j * np.pi * (np.arange(64) + 0.5) / 64)
+MATRICES = np.random.default_rng(2).normal(size=(1000, 2, 4, 4))
+
+
+def smooth(P, s, Q, c, M):
+    """A polynomial of the projectors onto the tie and the third vector, and of power sums of the tie."""
+    traces = [(X.real * Y).sum() for X in (P, Q) for Y in M]
+    return traces[0] * traces[3] + traces[1] * s[1] + c[0] * s[0] ** 2 + c[1:] @ s[1:] * traces[2]
+
+
+def through_eigh(A, *parameters):
+    w, V = eigh(A)
+    P, Q = (jnp.matmul(V[:, i:j], V[:, i:j].conj().T) for i, j in ((0, 2), (2, 3)))
+    return smooth(P, (w[None, :2] ** jnp.arange(4.0)[:, None]).sum(1), Q, *parameters)
+
+
+def through_contours(A, *parameters):
+    """Trapezoidal sums over circles that are twice as far from the rest: 2⁻⁶⁴ away from the integral."""
+
+    def around(center, power):
+        z = center + TURNS / 2
+        resolvent = jnp.linalg.inv(z[:, None, None] * np.eye(4) - A.astype(complex)[None])
+        return (TURNS * z**power)[:, None, None] / 128 * resolvent
+
+    total = lambda *at: around(*at).sum(0)  # noqa: E731
+    s = jnp.stack([jnp.trace(total(1.0, k)).real for k in range(4)])
+    P, Q = total(1.0, 0), total(2.0, 0)
+    return smooth(P, s, Q, *parameters)
+
+
+@pytest.mark.parametrize("A", [PAIR, CLOSE, unitary_phases(PAIR)], ids=["tie", "close", "complex"])
+def test_thousand_invariant_losses(A):
+    """Finite and right, all of them, mapped and jitted, and summed under `grad`."""
+
+    def all_gradients(loss):
+        total = lambda A, *p: jax.vmap(loss)(A, *p).sum()  # noqa: E731
+        return jax.jit(jax.grad(total))(many, COEFFICIENTS, MATRICES)
+
+    many = jnp.broadcast_to(A, (1000, 4, 4))
+    got, true = all_gradients(through_eigh), all_gradients(through_contours)
+    true = (true + true.mT.conj()) / 2
+    assert np.abs(got - true).max() <= 1e-13 * np.abs(true).max()
+    each = jax.jit(jax.vmap(jax.grad(through_eigh), (None, 0, 0)))(A, COEFFICIENTS, MATRICES)
+    np.testing.assert_allclose(each, got, atol=1e-14 * np.abs(true).max())
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+@pytest.mark.parametrize("A", [PAIR, CLOSE], ids=["tie", "close"])
+def test_thousand_losses_without_a_gradient(A, scale):
+    def turned(A, coefficients, matrices):
+        return scale * (eigh(A).eigenvectors * matrices[0]).sum()
+
+    def split(A, coefficients, matrices):
+        return scale * (eigh(A).eigenvalues * coefficients).sum()
+
+    for loss in (turned, split):
+        gradients = jax.jit(jax.vmap(jax.grad(loss), (None, 0, 0)))
+        assert_nan(gradients(A, COEFFICIENTS, MATRICES))
+    many = jnp.broadcast_to(A, (1000, 4, 4))
+    total = lambda A: jax.vmap(turned)(A, COEFFICIENTS, MATRICES).sum()  # noqa: E731
+    assert_nan(jax.grad(total)(many))
+
+
+def test_gauge_report():
+    w, V = eigh(PAIR)
+    w_bar, V_bar = jax.grad(lambda w, V: w[0] + (V[:, :2] @ V[:, :2].T * C).sum(), (0, 1))(w, V)
+    report = jax.jit(gauge_report)(PAIR, V_bar, w_bar)
+    np.testing.assert_array_equal(report.cluster, [0, 0, 1, 2])
+    np.testing.assert_allclose(report.gap, [1, 1, 1, 2], rtol=1e-14)
+    np.testing.assert_allclose(report.condition, [4, 4, 4, 2], rtol=1e-14)
+    np.testing.assert_allclose(report.turn, 0, atol=1e-15)
+    np.testing.assert_allclose(report.spread, [0.5, 0.5, 0, 0], atol=1e-15)
+    np.testing.assert_array_equal(report.exists, [False, False, True, True])
+    turned = gauge_report(PAIR, C, np.ones(4))
+    assert (turned.turn[:2] > 0.01).all() and not turned.spread.any()
+    with pytest.raises(ValueError, match="w_bar"):
+        gauge_report(PAIR, C, np.ones(3))
+
+
+S, M = reflect(2.0, 1.0, 1.0, 3.0), B @ B.T + np.eye(4)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_pencil_as_scipy(kind):
+    for phases in (lambda A: A, unitary_phases):
+        A, N = phases(B + B.T), phases(M)
+        w, V = jax.jit(lambda A, N: eigh(A, N, type=kind))(A, N)
+        true, W = scipy.linalg.eigh(A, N, type=kind)
+        near = 1e-13 * np.linalg.cond(M)
+        np.testing.assert_allclose(w, true, atol=near)
+        np.testing.assert_allclose(eigvalsh(A, N, type=kind), true, atol=near)
+        np.testing.assert_allclose(np.abs(V), np.abs(W), atol=near)
+    subset = eigh(A, N, type=kind, subset=(1, 2))
+    np.testing.assert_array_equal(subset.eigenvectors, V[:, 1:3])
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_gradient_of_a_pencil_at_a_tie(kind):
+    """Σ λ² and V Vᴴ are rational functions of A and B, which have a tie."""
+    X = np.linalg.cholesky(M)
+    if kind == 1:
+        A = X @ S @ X.T
+    else:
+        A = np.linalg.inv(X).T @ S @ np.linalg.inv(X)
+
+    def function(A, N):
+        w, V = eigh(A, N, type=kind)
+        return V @ V.T, (w**2).sum()  # B⁻¹, or B for type 3
+
+    def rational(A, N):
+        I = jnp.linalg.inv(N)  # noqa: E741
+        Y = I @ A if kind == 1 else N @ A
+        return N if kind == 3 else I, (Y * Y.T).sum()
+
+    def loss(f, A, N):
+        X, s = f(A, N)
+        return (X * C).sum() + s
+
+    def gradients(f):
+        return jax.jit(jax.grad(lambda A, N: loss(f, A, N), (0, 1)))(A, M)
+
+    rounding = 1e-14 * np.linalg.cond(M) ** 2
+    for got, true in zip(gradients(function), gradients(rational), strict=True):
+        true = (true + true.T) / 2
+        np.testing.assert_allclose(got, true, atol=rounding * np.abs(true).max())
+
+
+def test_hessian_of_a_pencil_at_a_tie():
+    """Row 29 of the peers: Σ λ² = tr B⁻¹ A B⁻¹ A."""
+    X = np.linalg.cholesky(M)
+    A = X @ S @ X.T
+
+    def trace(A, N):
+        Y = jnp.linalg.solve(N, A)
+        return (Y * Y.T).sum()
+
+    def hessian(f):
+        return jax.jit(jax.hessian(lambda x: f(symmetric(x[:16]), symmetric(x[16:]))))(x)
+
+    x = np.concatenate([A.ravel(), M.ravel()])
+    symmetric = lambda x: (x.reshape(4, 4) + x.reshape(4, 4).T) / 2  # noqa: E731
+    got, true = hessian(lambda A, N: (eigvalsh(A, N) ** 2).sum()), hessian(trace)
+    np.testing.assert_allclose(got, true, atol=1e-14 * np.linalg.cond(M) ** 2 * np.abs(true).max())
+
+
 def test_directions():
     w, V = jax.jvp(eigh, (PAIR,), (B + B.T,))[1]
     assert_nan(w[:2])
@@ -104,7 +251,15 @@ def test_shapes_and_bad_input():
         eigh(PAIR, subset=(2, 4))
     with pytest.raises(ValueError, match="square"):
         eigh(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="type must be"):
+        eigh(PAIR, PAIR, type=4)
+    with pytest.raises(ValueError, match="one size"):
+        eigh(PAIR, np.eye(3))
+    with pytest.raises(ValueError, match="pass B"):
+        eigh(PAIR, type=2)
+    assert_nan(eigh(PAIR, -np.eye(4)).eigenvalues)
+    assert eigh(np.eye(3), np.ones((2, 1, 1)) * np.eye(3)).eigenvectors.shape == (2, 3, 3)
 
 
 def test_lowers_for_cuda():
-    assert_lowers_for_cuda(lambda A: loss(eigh, A), PAIR)
+    assert_lowers_for_cuda(lambda A, N: loss(lambda A: eigh(A, N), A), PAIR, M)
