@@ -45,6 +45,7 @@ from .spectral._eigvalsh_sum import eigvalsh_sum
 from .spectral._gauge_report import gauge_report
 from .spectral._riesz_projector import riesz_projector
 from .spectral._spectral_projector import spectral_projector
+from .spectral._svd import svd
 from .spectral._svd_projectors import svd_projectors
 
 __all__ = [
@@ -99,6 +100,7 @@ __all__ = [
     "spectral_norm",
     "spectral_projector",
     "sqrtm",
+    "svd",
     "svd_function",
     "svd_projectors",
     "tanhm",

@@ -59,14 +59,15 @@ def qr(A: Rectangle, mode: str = "reduced", *, pivoting: bool = False):
     if mode == "r":
         factors = (R,)
     elif mode in ("complete", "full") and A.shape[-2] > A.shape[-1]:
-        factors = _complete(Q), _pad_rows(R, A.shape[-2])
+        factors = complete(Q), _pad_rows(R, A.shape[-2])
     else:
         factors = Q, R
     factors = (*factors, P) if pivoting else factors
     return factors if len(factors) > 1 else factors[0]
 
 
-def _complete(Q):
+def complete(Q):
+    """Orthonormal columns, and others that make them a basis of the space."""
     complement = jnp.vectorize(lambda Q: evaluate(_complement, Q)[0], signature="(m,n)->(m,k)")
     C = complement(lax.stop_gradient(Q))
     Y = C - matmul(Q, matmul(Q.mT.conj(), C))

@@ -39,6 +39,12 @@ def tied(w):
     return c[..., :, None] == c[..., None, :]
 
 
+def vanishing(s):
+    """Whether σ_j belongs to one cluster with zero, s descending."""
+    c = labels(-jnp.pad(s, [(0, 0)] * (s.ndim - 1) + [(0, 1)]))
+    return c[..., :-1] == c[..., -1:]
+
+
 def has_twin(same):
     """Whether there are others in the cluster of λ_j, (..., n)."""
     return same.sum(-2) > 1
@@ -61,12 +67,14 @@ def turn_violation(V_bar, V, same):
     return relative(jnp.abs(inside(M - M.mT.conj(), same)).max(-2), norm(V_bar)[..., 0])
 
 
-def broken(off, spread, w, same):
-    """Whether the violations of any member of j's cluster are more than rounding, (..., n)."""
-    rounding = w.shape[-1] * jnp.finfo(w.dtype).eps
-    alike = rounding + spread_violation(w, same)
-    bad = (off > _OFF * rounding) | (spread > _SPREAD * alike)
-    return (same & bad[..., :, None]).any(-2) & has_twin(same)
+def broken(off, spread, alike, same):
+    """Whether the violations of any member of j's cluster are more than rounding, (..., n).
+
+    `alike` is the spread of the eigenvalues themselves.
+    """
+    rounding = same.shape[-1] * jnp.finfo(alike.dtype).eps
+    bad = (off > _OFF * rounding) | (spread > _SPREAD * (rounding + alike))
+    return (same & bad[..., :, None]).any(-2)
 
 
 def inside(X, same):

@@ -53,13 +53,14 @@ def _perturbation(A, w, V, E):
     """T and X of (*)."""
     w0, V0 = lax.stop_gradient((w, V))
     same = tied(w0)
+    twin = has_twin(same)
     K = inverse_gaps(w0, same).astype(V.dtype)
 
     def equations(TX):
         T, X = TX
         residual = X * w[..., None, :].astype(V.dtype) - matmul(A, X)
         residual = residual + V * diagonal(T)[..., None, :]
-        return forbid(residual, same), forbid(embed((V.conj() * X).sum(-2)), same)
+        return forbid(residual, twin), forbid(embed((V.conj() * X).sum(-2)), twin)
 
     def solve(_, rhs):
         N, R = rhs
@@ -82,10 +83,9 @@ def inverse_gaps(w, same):
     return jnp.where(same, 0, 1 / jnp.where(same, 1, gaps))
 
 
-def forbid(X, same):
+def forbid(X, twin):
     """X, where columns in a tie may not be but zero: a linear map, 0 ↦ 0 and all else to NaN."""
-    twin = has_twin(same)[..., None, :]
-    poison = lambda _, X: jnp.where(twin & (X != 0), jnp.nan, X)  # noqa: E731
+    poison = lambda _, X: jnp.where(twin[..., None, :] & (X != 0), jnp.nan, X)  # noqa: E731
     return lax.custom_linear_solve(lambda X: X, X, poison, poison)
 
 

@@ -92,6 +92,7 @@ def _audited(w, V, S, degenerate):
     """(w, V), whose derivatives at ties are those that exist."""
     w0, V0 = lax.stop_gradient((w, V))
     same = tied(w0)
+    alike = spread_violation(w0, same)
 
     def packed(w, V, T):  # one array: JAX wants tangents of all parts, or of none
         return jnp.concatenate([w[..., None, :].astype(V.dtype), V, T], -2)
@@ -108,7 +109,7 @@ def _audited(w, V, S, degenerate):
         size = norm(T)[..., 0]
         off = relative(jnp.abs(inside(T, same)).max(-2), size)
         spread = relative(jnp.abs(slopes - cluster_mean(slopes, same)), size)
-        bad = broken(off, spread, w0, same)
+        bad = broken(off, spread, alike, same)
         poison = jnp.where(bad, jnp.nan, 0).astype(w.dtype)
         return packed(w + poison, V + poison[..., None, :].astype(V.dtype), T)
 
@@ -116,7 +117,7 @@ def _audited(w, V, S, degenerate):
         w, V, T = parts(cotangents)
         if degenerate == "project":
             return packed(w, V, T + embed((cluster_mean(w, same) - w).astype(T.dtype)))
-        bad = broken(turn_violation(V, V0, same), spread_violation(w, same), w0, same)
+        bad = broken(turn_violation(V, V0, same), spread_violation(w, same), alike, same)
         return packed(w, V, T + embed(jnp.where(bad, jnp.nan, 0).astype(T.dtype)))
 
     return parts(lax.custom_linear_solve(lambda x: x, packed(w, V, S), forwards, backwards))[:2]

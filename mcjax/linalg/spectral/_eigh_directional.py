@@ -92,7 +92,8 @@ def _decoupled(H, sizes, block, cluster):
     for k in range(1, len(H)):
         G = jnp.where(between, K, 0).astype(H[0].dtype) * H[k]
         H = _conjugated(H, lambda x, G=G: matmul(x, G) - matmul(G, x), k)
-        sizes = _conjugated(sizes, lambda s, g=2 * norm(G)[..., 0]: g * s, k)
+        growth = 2 * norm(G)[..., 0]
+        sizes = _conjugated(sizes, lambda s, growth=growth: growth * s, k)
         H[k] = jnp.where(between, 0, H[k])
         first = G if k == 1 else first
     return H, sizes, first

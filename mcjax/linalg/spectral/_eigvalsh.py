@@ -76,7 +76,7 @@ def audited(w, weights):
     """NaN where weights differ within a cluster."""
     same, constant = tied(w), lax.stop_gradient(weights)
     spread = spread_violation(constant, same)
-    bad = broken(jnp.zeros_like(spread), spread, w, same)
+    bad = broken(jnp.zeros_like(spread), spread, spread_violation(w, same), same)
     return weights + jnp.where(bad, jnp.nan, 0)
 
 

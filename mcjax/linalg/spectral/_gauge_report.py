@@ -60,5 +60,5 @@ def gauge_report(A: Square, V_bar: Square, w_bar: Float[Array, "*batch n"]) -> G
         condition=jnp.abs(w).max(-1, keepdims=True, initial=0.0) / gap,
         turn=turn,
         spread=spread,
-        exists=~broken(turn, spread, w, same),
+        exists=~broken(turn, spread, spread_violation(w, same), same),
     )

@@ -171,10 +171,7 @@ def test_pencil_as_scipy(kind):
 def test_gradient_of_a_pencil_at_a_tie(kind):
     """Σ λ² and V Vᴴ are rational functions of A and B, which have a tie."""
     X = np.linalg.cholesky(M)
-    if kind == 1:
-        A = X @ S @ X.T
-    else:
-        A = np.linalg.inv(X).T @ S @ np.linalg.inv(X)
+    A = X @ S @ X.T if kind == 1 else np.linalg.inv(X).T @ S @ np.linalg.inv(X)
 
     def function(A, N):
         w, V = eigh(A, N, type=kind)
