@@ -43,10 +43,13 @@ from .spectral._eigh_directional import eigh_directional
 from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
 from .spectral._gauge_report import gauge_report
+from .spectral._pca import pca
 from .spectral._riesz_projector import riesz_projector
 from .spectral._spectral_projector import spectral_projector
 from .spectral._svd import svd
 from .spectral._svd_projectors import svd_projectors
+from .spectral._svdvals import svdvals
+from .spectral._truncated_svd import truncated_svd
 
 __all__ = [
     "adjugate",
@@ -82,6 +85,7 @@ __all__ = [
     "numerical_radius",
     "orth_projector",
     "orthogonal_procrustes",
+    "pca",
     "phim",
     "polar",
     "qr",
@@ -103,7 +107,9 @@ __all__ = [
     "svd",
     "svd_function",
     "svd_projectors",
+    "svdvals",
     "tanhm",
     "tanm",
+    "truncated_svd",
     "unpivoted_lu",
 ]

@@ -231,9 +231,11 @@ def _audited(w, V):
     w0 = lax.stop_gradient(w)
     same = tied(w0)
 
+    alike = spread_violation(w0, same)
+
     def poison(w, lost):
-        spread = spread_violation(w, same)
-        return jnp.where(broken(jnp.where(lost, jnp.inf, 0), spread, w0, same), jnp.nan, 0)
+        off = jnp.where(lost & has_twin(same), jnp.inf, 0.0).astype(w.dtype)
+        return jnp.where(broken(off, spread_violation(w, same), alike, same), jnp.nan, 0)
 
     def forwards(_, moved):
         w = moved[..., 0]

@@ -25,11 +25,16 @@ from ._decomposition import diagonal, embed, forbid, inverse_gaps
 from ._native import native_primitive, zero
 
 
-def _evaluate(A):
+def factors(A, full_matrices):
+    """LAPACK's U, σ and V; NaN for a matrix that is not finite."""
     finite = jnp.isfinite(A).all((-2, -1), keepdims=True)
-    U, s, Vh = jnp.linalg.svd(jnp.where(finite, A, 0), full_matrices=False)
+    U, s, Vh = jnp.linalg.svd(jnp.where(finite, A, 0), full_matrices=full_matrices)
     U, V = (jnp.where(finite, X, jnp.nan) for X in (U, Vh.mT.conj()))
-    s = jnp.where(finite[..., 0], s, jnp.nan)
+    return U, jnp.where(finite[..., 0], s, jnp.nan), V
+
+
+def _evaluate(A):
+    U, s, V = factors(A, full_matrices=False)
     return U, s, V, jnp.zeros_like(V), jnp.zeros_like(U)
 
 
