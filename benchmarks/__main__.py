@@ -57,7 +57,7 @@ def cases(function, quick):
     """The first input at every size and as a batch of tiny matrices, the others at one size."""
     module = load(function)
     first, *others = module.INPUTS
-    shapes = [((), n) for n in module.SIZES] + [((1000,), 4)]
+    shapes = [((), n) for n in module.SIZES] + [((1000,), getattr(module, "TINY", 4))]
     if quick:
         shapes, others = [((), 6), ((5,), 3)], []
     for operation in OPERATIONS:

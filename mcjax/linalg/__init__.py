@@ -43,7 +43,9 @@ from .spectral._eigh_directional import eigh_directional
 from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
 from .spectral._gauge_report import gauge_report
+from .spectral._nonlinear_eig import nonlinear_eig
 from .spectral._pca import pca
+from .spectral._polyeig import polyeig
 from .spectral._riesz_projector import riesz_projector
 from .spectral._spectral_projector import spectral_projector
 from .spectral._svd import svd
@@ -79,6 +81,7 @@ __all__ = [
     "logdet",
     "logm",
     "lstsq",
+    "nonlinear_eig",
     "norm",
     "nuclear_norm",
     "null_projector",
@@ -88,6 +91,7 @@ __all__ = [
     "pca",
     "phim",
     "polar",
+    "polyeig",
     "qr",
     "riesz_projector",
     "schatten_norm",

@@ -14,8 +14,9 @@ but they may agree to rounding (Wilkinson 1965). A tie (`spectral._clusters`) ha
 functions alike in its eigenvalues.
 """
 
-from functools import cache
+from functools import cache, partial
 
+import jax
 import jax.numpy as jnp
 import jax.scipy.linalg
 from jax import Array, lax
@@ -60,9 +61,9 @@ def eigh_tridiagonal(
 
     Errors: eps ‖T‖ in λ; in V and its derivatives eps ‖T‖ over the gap of eigenvalues.
 
-    Cost: of derivatives, in both modes, O(n) a pair. All pairs: a dense eigendecomposition; under `jit`
-    without vectors where neither they nor derivatives are asked for. Some: bisection and inverse iteration,
-    O(n) a pair, and O(n k²) to make vectors orthogonal.
+    Cost: of derivatives, in both modes, O(n) a pair. All pairs: a dense eigendecomposition, without
+    vectors where neither they nor derivatives are asked for. Some: bisection and inverse iteration, O(n) a
+    pair, and O(n k²) to make vectors orthogonal.
     Source: Parlett, The Symmetric Eigenvalue Problem (1998), section 7.7; Parlett and Dhillon, Fernando's
     solution to Wilkinson's problem (1997).
     """
@@ -109,6 +110,7 @@ def _indices(select, select_range, n):
     return lo, hi
 
 
+@partial(jax.jit, static_argnums=(2, 3, 4))
 def _differentiable(d, e, first, last, eigvals_only):
     """w, (..., k), and vectors in rows, (..., k, n), with derivatives."""
 
@@ -188,7 +190,7 @@ def _product(d, e, X):
 
 def _perturbation(d, e, w, V, N):
     """λ̇ and v̇ of (*), N = Ṫ V."""
-    frozen = lax.stop_gradient((d, e, w, V))
+    d0, e0, w0, V0 = lax.stop_gradient((d, e, w, V))
 
     def equations(unknown):
         X, slopes = unknown
@@ -197,10 +199,9 @@ def _perturbation(d, e, w, V, N):
 
     def solve(_, rhs):
         N, r = rhs
-        V = frozen[-1]
-        slopes = (V * N).sum(-1)
-        X = _pseudo_inverse(*frozen, N - V * slopes[..., None])
-        return X + V * r[..., None], slopes
+        slopes = (V0 * N).sum(-1)
+        X = _pseudo_inverse(d0, e0, w0, V0, N - V0 * slopes[..., None])
+        return X + V0 * r[..., None], slopes
 
     # JAX transposes a right-hand side that is linear in Ṫ as a whole.
     X, slopes = lax.custom_linear_solve(equations, (N, 0 * N[..., 0]), solve, symmetric=True)

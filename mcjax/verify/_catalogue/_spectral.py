@@ -15,10 +15,58 @@ def _between(A):
     return linalg.spectral_projector(A, (0.25, 1.5))
 
 
-def _lines(A):
+def _lines(w, V):
     """Eigenvalues, and of eigenvectors what does not depend on their phase."""
-    w, V = linalg.eigh(A)
     return w, jnp.einsum("...ij,...kj->...jik", V, V.conj())
+
+
+def _of_matrix(A):
+    return _lines(*linalg.eigh(A))
+
+
+def _of_pencil(A, B):
+    return _lines(*linalg.eigh(A, B))
+
+
+def _plain(A):
+    return _lines(*jnp.linalg.eigh((A + A.mT.conj()) / 2, symmetrize_input=False))
+
+
+def _pairs(U, s, Vh):
+    """Singular values, and of singular vectors what does not depend on their phase."""
+    return s, jnp.einsum("...ij,...jk->...jik", U, Vh)
+
+
+def _of_rectangle(A):
+    return _pairs(*linalg.svd(A, full_matrices=False))
+
+
+def _plain_pairs(A):
+    return _pairs(*jnp.linalg.svd(A, full_matrices=False))
+
+
+def _plain_svdvals(A):
+    return jnp.linalg.svd(A, full_matrices=False)[1]
+
+
+def _null_space(A):
+    U2 = linalg.svd(A).U[..., A.shape[-1] :]
+    return jnp.matmul(U2, U2.mT.conj())
+
+
+def _beyond_range(A):
+    range_ = jnp.matmul(A, jnp.linalg.solve(jnp.matmul(A.mT.conj(), A), A.mT.conj()))
+    return jnp.eye(A.shape[-2], dtype=A.dtype) - range_
+
+
+def _leading_pairs(A):
+    U, s, Vh, gap = linalg.truncated_svd(A, 2)
+    return s, jnp.matmul(U, Vh), gap
+
+
+def _components(X):
+    _, P, variances, ratio = linalg.pca(X, 2)
+    return P, variances.sum(-1), ratio.sum(-1)
 
 
 def _smallest_line(A):
@@ -86,6 +134,35 @@ def _tall():
     }
 
 
+def _apart_and_tall():
+    """Singular values 3, 2 and 1."""
+    Q = (np.eye(4) - 0.5)[:, :3]
+    shear = np.eye(3) + np.diag([0.5, -0.25], 1)
+    phases = np.diag([1, 1j, -1, -1j])
+    return {
+        "distinct": Q @ np.diag([3.0, 2.0, 1.0]),
+        "sheared": Q @ np.diag([3.0, 2.0, 1.0]) @ shear,
+        "complex": phases @ Q @ np.diag([3.0, 2.0, 1.0]) @ shear,
+    }
+
+
+def _pencils():
+    B = np.array([[2.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 1.0]])
+    phases = np.diag([1, 1j, -1])
+    return {
+        "distinct": (np.diag([1.0, 2.0, 4.0]), B),
+        "complex": (phases @ B @ B @ phases.conj(), phases @ B @ phases.conj()),
+    }
+
+
+def _samples():
+    X = np.diag([4.0, 4.0, 1.0])
+    return {
+        "repeated": np.concatenate([X, -X]),
+        "distinct": np.concatenate([X, np.diag([1.0, 2.0, 3.0])]),
+    }
+
+
 def _jordan():
     """Eigenvalues 1, about 1, -1 and 3 of matrices that are not normal."""
     T = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
@@ -108,11 +185,17 @@ def _jordan():
 ENTRIES = (
     Entry("spectral_projector slice", _below, _split),
     Entry("spectral_projector interval", _between, _split),
-    Entry("eigh", _lines, _distinct),
+    Entry("eigh", _of_matrix, _distinct, reference=_plain),
     Entry("eigh subset", _smallest_line, _apart),
+    Entry("eigh pencil", _of_pencil, _pencils),
     Entry("eigvalsh", linalg.eigvalsh, _distinct),
     Entry("eigvalsh_sum", _smallest_two, _split),
+    Entry("svd", _of_rectangle, _apart_and_tall, reference=_plain_pairs),
+    Entry("svd null space", _null_space, _apart_and_tall, reference=_beyond_range),
+    Entry("svdvals", linalg.svdvals, _apart_and_tall, reference=_plain_svdvals),
+    Entry("truncated_svd", _leading_pairs, _apart_and_tall),
     Entry("svd_projectors", _leading_two, _tall),
     Entry("best_rank", _nearest, _tall),
+    Entry("pca", _components, _samples),
     Entry("riesz_projector", _around_one, _jordan),
 )
