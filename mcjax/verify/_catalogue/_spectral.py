@@ -69,6 +69,22 @@ def _components(X):
     return P, variances.sum(-1), ratio.sum(-1)
 
 
+def _of_polynomial(A0, A1, A2):
+    """Sums over all pairs: their order is that of LAPACK."""
+    w, V = linalg.polyeig(A0, A1, A2)
+    return (w**2).sum(-1), jnp.einsum("...j,...ij,...kj->...ik", w, V, V.conj())
+
+
+def _of_delay(A, B):
+    """The rightmost λ of x' = A x + B x(t - 1)."""
+
+    def characteristic(s, A, B):
+        return s * jnp.eye(len(A), dtype=A.dtype) - A - B * jnp.exp(-s)
+
+    found = linalg.nonlinear_eig(characteristic, jnp.asarray(-1.5, A.dtype), A, B)
+    return found.eigenvalue, found.eigenvector
+
+
 def _smallest_line(A):
     w, V = linalg.eigh(A, subset=(0, 0))
     return w, V * V[..., :1, :].conj()
@@ -155,6 +171,22 @@ def _pencils():
     }
 
 
+def _oscillators():
+    """Damped: all eigenvalues are simple."""
+    K = np.array([[5.0, -2.0], [-2.0, 3.0]])
+    C = np.array([[0.5, 0.25], [0.0, 1.0]])
+    phases = np.diag([1, 1j])
+    return {
+        "distinct": (K, C, np.eye(2)),
+        "complex": tuple(phases @ A @ phases.conj() for A in (K, C, np.diag([1.0, 2.0]))),
+    }
+
+
+def _delayed():
+    A, B = np.array([[-5.0, 1.0], [2.0, -6.0]]), np.array([[-2.0, 1.0], [4.0, -1.0]])
+    return {"real": (A, B), "complex": (A + 0j, B + 0.125j * np.eye(2))}
+
+
 def _samples():
     X = np.diag([4.0, 4.0, 1.0])
     return {
@@ -197,5 +229,7 @@ ENTRIES = (
     Entry("svd_projectors", _leading_two, _tall),
     Entry("best_rank", _nearest, _tall),
     Entry("pca", _components, _samples),
+    Entry("polyeig", _of_polynomial, _oscillators),
+    Entry("nonlinear_eig", _of_delay, _delayed),
     Entry("riesz_projector", _around_one, _jordan),
 )
