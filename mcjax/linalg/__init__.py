@@ -40,16 +40,21 @@ from .rectangular._svd_function import svd_function
 from .spectral._best_rank import best_rank
 from .spectral._eigh import eigh
 from .spectral._eigh_directional import eigh_directional
+from .spectral._eigsh import eigsh
 from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
 from .spectral._gauge_report import gauge_report
+from .spectral._hessenberg import hessenberg
+from .spectral._invariant_subspace import invariant_subspace
 from .spectral._nonlinear_eig import nonlinear_eig
 from .spectral._pca import pca
 from .spectral._polyeig import polyeig
 from .spectral._riesz_projector import riesz_projector
+from .spectral._schur import schur
 from .spectral._spectral_projector import spectral_projector
 from .spectral._svd import svd
 from .spectral._svd_projectors import svd_projectors
+from .spectral._svds import svds
 from .spectral._svdvals import svdvals
 from .spectral._truncated_svd import truncated_svd
 
@@ -64,6 +69,7 @@ __all__ = [
     "eigh",
     "eigh_directional",
     "eigh_tridiagonal",
+    "eigsh",
     "eigvalsh",
     "eigvalsh_sum",
     "expm",
@@ -75,6 +81,8 @@ __all__ = [
     "funm",
     "funm_cond",
     "gauge_report",
+    "hessenberg",
+    "invariant_subspace",
     "ky_fan_norm",
     "ldl",
     "log1pm",
@@ -95,6 +103,7 @@ __all__ = [
     "qr",
     "riesz_projector",
     "schatten_norm",
+    "schur",
     "signm",
     "sinhm",
     "sinm",
@@ -111,6 +120,7 @@ __all__ = [
     "svd",
     "svd_function",
     "svd_projectors",
+    "svds",
     "svdvals",
     "tanhm",
     "tanm",

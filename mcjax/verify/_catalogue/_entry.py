@@ -62,6 +62,7 @@ class Entry:
       truth, truth_jvp: its value and derivative to full precision, for small matrices, where they
         can be had without floating point.
       reference: plain JAX with a right gradient wherever that gradient is finite.
+      lowers: whether it runs on GPUs, as all do but the Schur form.
     """
 
     name: str
@@ -70,17 +71,18 @@ class Entry:
     truth: Callable | None = None
     truth_jvp: Callable | None = None
     reference: Callable | None = None
+    lowers: bool = True
 
     def cases(self, dtype="float64") -> list[Case]:
         """The inputs, in a precision."""
         return [
-            Case(name, tuple(_cast(a, dtype) for a in _tuple(args)), _parts(name, i))
+            Case(name, tuple(_cast(a, dtype) for a in _tuple(args)), self._parts(name, i))
             for i, (name, args) in enumerate(self.inputs().items())
         ]
 
-
-def _parts(name, position):
-    return _OTHER_SHAPES.get(name, _NUMBERS if position else _ALL)
+    def _parts(self, name, position):
+        parts = _OTHER_SHAPES.get(name, _NUMBERS if position else _ALL)
+        return tuple(part for part in parts if self.lowers or part != "cuda")
 
 
 def _tuple(args):

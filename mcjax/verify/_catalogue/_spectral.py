@@ -85,6 +85,41 @@ def _of_delay(A, B):
     return found.eigenvalue, found.eigenvector
 
 
+def _stable_subspace(A):
+    """Π and Π A of the leading subspace of the sorted form, which do not depend on its basis."""
+    T, Z, count = linalg.schur(A, sort="lhp")
+    leading = jnp.arange(A.shape[-1]) < count[..., None]
+    Q = jnp.where(leading[..., None, :], Z, 0)
+    return jnp.matmul(Q, Q.mT), jnp.matmul(jnp.matmul(Q, T), Z.mT)
+
+
+def _complex_form(A):
+    return linalg.schur(A, "complex")
+
+
+def _within_unit_circle(A):
+    return linalg.invariant_subspace(A, "iuc")
+
+
+def _tall_form(A):
+    return linalg.hessenberg(A, calc_q=True)
+
+
+def _partial_line(A):
+    w, V, *_ = linalg.eigsh(A, 1, which="SA")
+    return w, V * V[..., :1, :].conj()
+
+
+def _lines_at_a_shift(A):
+    w, V, *_ = linalg.eigsh(A, 2, sigma=1.4)
+    return _lines(w, V)
+
+
+def _leading_triplet(A):
+    U, S, Vh, *_ = linalg.svds(A, 1)
+    return S, jnp.matmul(U, Vh)
+
+
 def _smallest_line(A):
     w, V = linalg.eigh(A, subset=(0, 0))
     return w, V * V[..., :1, :].conj()
@@ -187,6 +222,34 @@ def _delayed():
     return {"real": (A, B), "complex": (A + 0j, B + 0.125j * np.eye(2))}
 
 
+def _general():
+    """Distinct eigenvalues, three of them within the unit circle."""
+    T = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
+    A = T @ np.diag([0.25, -0.5, 0.75, 3.0]) @ np.linalg.inv(T) + np.diag([0.0, 0, 0.25], -1)
+    phases = np.diag([1, 1j, -1, -1j])
+    return {
+        "distinct": A,
+        "complex": phases @ A @ phases.conj() + 0.125j * np.diag([1.0, 0, -1, 0]),
+        "batch": np.stack([A, A.T]),
+    }
+
+
+def _half_stable():
+    """Eigenvalues -1 and about -1, and 2 ± i."""
+    S = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
+
+    def similar(gap, coupling):
+        J = np.diag([-1.0, -1.0 - gap, 2.0, 2.0])
+        J[0, 1], J[2, 3], J[3, 2] = coupling, 1.0, -1.0
+        return S @ J @ np.round(np.linalg.inv(S))
+
+    return {
+        "distinct": similar(0.5, 1.0),
+        "defective": similar(0.0, 1.0),
+        "close": similar(1e-9, 1.0),
+    }
+
+
 def _samples():
     X = np.diag([4.0, 4.0, 1.0])
     return {
@@ -229,6 +292,13 @@ ENTRIES = (
     Entry("svd_projectors", _leading_two, _tall),
     Entry("best_rank", _nearest, _tall),
     Entry("pca", _components, _samples),
+    Entry("schur complex", _complex_form, _general, lowers=False),
+    Entry("schur sorted", _stable_subspace, _half_stable, lowers=False),
+    Entry("invariant_subspace", _within_unit_circle, _general),
+    Entry("hessenberg", _tall_form, _general),
+    Entry("eigsh", _partial_line, _apart),
+    Entry("eigsh around a shift", _lines_at_a_shift, _distinct),
+    Entry("svds", _leading_triplet, _apart_and_tall),
     Entry("polyeig", _of_polynomial, _oscillators),
     Entry("nonlinear_eig", _of_delay, _delayed),
     Entry("riesz_projector", _around_one, _jordan),
