@@ -13,6 +13,9 @@ FUNCTIONS = (
     "dare",
     "det",
     "logdet",
+    "eigh",
+    "svd",
+    "eigvals",
 )
 PEERS = ("mcjax", "jax", "scipy", "torch")
 OPERATIONS = ("forward", "gradient")

@@ -38,9 +38,13 @@ from .rectangular._polar import polar
 from .rectangular._projectors import null_projector, orth_projector
 from .rectangular._svd_function import svd_function
 from .spectral._best_rank import best_rank
+from .spectral._eig import eig
+from .spectral._eig_condition import eigvals_cond
+from .spectral._eig_extremes import spectral_abscissa, spectral_radius
 from .spectral._eigh import eigh
 from .spectral._eigh_directional import eigh_directional
 from .spectral._eigsh import eigsh
+from .spectral._eigvals import eigvals
 from .spectral._eigvalsh import eigvalsh
 from .spectral._eigvalsh_sum import eigvalsh_sum
 from .spectral._gauge_report import gauge_report
@@ -66,10 +70,13 @@ __all__ = [
     "coshm",
     "cosm",
     "det",
+    "eig",
     "eigh",
     "eigh_directional",
     "eigh_tridiagonal",
     "eigsh",
+    "eigvals",
+    "eigvals_cond",
     "eigvalsh",
     "eigvalsh_sum",
     "expm",
@@ -114,8 +121,10 @@ __all__ = [
     "solve_discrete_lyapunov",
     "solve_quadratic",
     "solve_sylvester",
+    "spectral_abscissa",
     "spectral_norm",
     "spectral_projector",
+    "spectral_radius",
     "sqrtm",
     "svd",
     "svd_function",

@@ -120,6 +120,31 @@ def _leading_triplet(A):
     return S, jnp.matmul(U, Vh)
 
 
+def _general_pairs(A):
+    """Of vectors the ratios to their first entries: their order is that of LAPACK."""
+    w, V = linalg.eig(A)
+    return (w**2).sum(-1), jnp.einsum("...j,...ij->...i", w, V / V[..., :1, :])
+
+
+def _pencil_pairs(A, B):
+    (alpha, beta), V = linalg.eig(A, B)
+    mu = beta / alpha
+    return (mu**2).sum(-1), jnp.einsum("...j,...ij->...i", mu, V / V[..., :1, :])
+
+
+def _cubes(A):
+    """tr A³."""
+    return (linalg.eigvals(A) ** 3).sum(-1).real
+
+
+def _plain_cubes(A):
+    return jnp.trace(jnp.matmul(A, jnp.matmul(A, A)), axis1=-2, axis2=-1).real
+
+
+def _conditions(A):
+    return linalg.eigvals_cond(A).sum(-1)
+
+
 def _smallest_line(A):
     w, V = linalg.eigh(A, subset=(0, 0))
     return w, V * V[..., :1, :].conj()
@@ -234,6 +259,23 @@ def _general():
     }
 
 
+def _general_of_three():
+    S = np.eye(3) + np.diag([1.0, 2.0], 1)
+    return {
+        "distinct": S @ np.diag([0.5, -1.0, 2.0]) @ np.linalg.inv(S),
+        "complex pair": np.array([[1.0, 2.0, 0.0], [-2.0, 1.0, 1.0], [0.0, 0.0, 3.0]]),
+        "complex": S @ np.diag([0.5j, -1.0, 2.0 + 1j]) @ np.linalg.inv(S),
+    }
+
+
+def _general_pencils():
+    A = _general_of_three()["distinct"]
+    return {
+        "infinite": (A, np.diag([1.0, 2.0, 0.0])),
+        "complex": (A + 0.25j * np.eye(3), A.T + 2j * np.eye(3)),
+    }
+
+
 def _half_stable():
     """Eigenvalues -1 and about -1, and 2 ± i."""
     S = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
@@ -292,6 +334,12 @@ ENTRIES = (
     Entry("svd_projectors", _leading_two, _tall),
     Entry("best_rank", _nearest, _tall),
     Entry("pca", _components, _samples),
+    Entry("eig", _general_pairs, _general_of_three),
+    Entry("eig pencil", _pencil_pairs, _general_pencils),
+    Entry("eigvals", _cubes, _general_of_three, reference=_plain_cubes),
+    Entry("eigvals_cond", _conditions, _general_of_three),
+    Entry("spectral_abscissa", linalg.spectral_abscissa, _general_of_three),
+    Entry("spectral_radius", linalg.spectral_radius, _general_of_three),
     Entry("schur complex", _complex_form, _general, lowers=False),
     Entry("schur sorted", _stable_subspace, _half_stable, lowers=False),
     Entry("invariant_subspace", _within_unit_circle, _general),
