@@ -236,6 +236,7 @@ def _squarings(norm, p, powers, theta):
     if size.shape[-1] >= _LARGE:
         signed = jnp.minimum(signed, _estimate(A_p) + p)
     s = jnp.maximum(jnp.minimum(rate, signed) - log2(theta), rate - log2(_ROUNDING))
+    s = jnp.maximum(s, p - (jnp.finfo(s.dtype).maxexp - 4))  # T has multiples of X up to 8
     return _finite(jnp.maximum(jnp.ceil(s), 0))
 
 

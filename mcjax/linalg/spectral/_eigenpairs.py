@@ -20,7 +20,7 @@ from jax.interpreters import ad
 from ..._core._evaluate import evaluate
 from ..._core._matmul import add_diagonal, matmul, norm
 from ._clusters import has_twin
-from ._decomposition import diagonal, embed, forbid
+from ._decomposition import diagonal, embed, forbid, inverse_gaps
 from ._multiplets import conditions, is_defective, multiplets, unsplit
 from ._native import native_primitive, zero
 
@@ -177,9 +177,3 @@ def _refined(A, w, V, W, K, rhs):
         return unknowns[0] + change[0], unknowns[1] + change[1]
 
     return step(rhs, step(rhs, approximate(rhs)))
-
-
-def inverse_gaps(w, same):
-    """K_ij = 1/(λ_j - λ_i), 0 inside clusters."""
-    gaps = w[..., None, :] - w[..., :, None]
-    return jnp.where(same, 0, 1 / jnp.where(same, 1, gaps))

@@ -250,12 +250,13 @@ def _delayed():
 def _general():
     """Distinct eigenvalues, three of them within the unit circle."""
     T = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
-    A = T @ np.diag([0.25, -0.5, 0.75, 3.0]) @ np.linalg.inv(T) + np.diag([0.0, 0, 0.25], -1)
+    Q = (np.eye(4) - 0.5) * np.array([1.0, 2.0, 1.0, 0.5])[:, None]
+    A = Q @ T @ np.diag([0.25, -0.5, 0.75, 3.0]) @ np.linalg.inv(Q @ T)
     phases = np.diag([1, 1j, -1, -1j])
     return {
         "distinct": A,
         "complex": phases @ A @ phases.conj() + 0.125j * np.diag([1.0, 0, -1, 0]),
-        "batch": np.stack([A, A.T]),
+        "batch": np.stack([A, A + np.eye(4)]),
     }
 
 
