@@ -47,7 +47,12 @@ raise SystemExit(main(["verify", "--only", "logdet", "--json", {file!r}]))
 
 
 @pytest.mark.parametrize(
-    "wrong", ["1.001 * right(Z, directions)", "right(Z, directions).mT", "right(Z, directions)"]
+    "wrong",
+    [
+        "1.001 * right(Z, directions)",
+        pytest.param("right(Z, directions).mT", marks=pytest.mark.slow),
+        "right(Z, directions)",
+    ],
 )
 def test_a_broken_rule(wrong, tmp_path):
     file = tmp_path / "found.json"

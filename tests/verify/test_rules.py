@@ -11,6 +11,7 @@ from mcjax import check
 from .rules import RIGHT, WRONG, in_precision
 
 DTYPES = ("float64", "float32")
+LONG = ("diffrax, checkpointed adjoint", "JAX's matrix exponential")  # a minute to compile
 
 
 def by_name(rules, share):
@@ -20,7 +21,7 @@ def by_name(rules, share):
             rule,
             dtype := "float64" if rule.double_only else DTYPES[i // share % 2],
             id=f"{rule.name}-{dtype}",
-            marks=() if i % share == 0 else (pytest.mark.slow,),
+            marks=(pytest.mark.slow,) if i % share or rule.name in LONG else (),
         )
         for i, rule in enumerate(rules)
     ]

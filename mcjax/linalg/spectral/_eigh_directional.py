@@ -66,7 +66,7 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
     H = [embed(w).astype(A.dtype), T, *[jnp.zeros_like(T)] * order]
     cluster = labels(w)
     alone = jnp.where(_twin(cluster), -1, 0)
-    X, block, slopes = jnp.zeros_like(V), jnp.zeros_like(cluster), None
+    X, block, slopes = jnp.zeros_like(V), jnp.zeros_like(cluster), w
     sizes = [norm(h)[..., 0] for h in H]
     for level in range(order + 1):
         H, sizes, G = _decoupled(H, sizes, block, cluster)
@@ -77,7 +77,7 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
             H = [embed(d).astype(V.dtype), *(matmul(matmul(W.mT.conj(), h), W) for h in H[2:])]
             sizes, block = sizes[1:], cluster
             cluster = _finer(cluster, d, sizes[0])
-            slopes = d if slopes is None else slopes
+            slopes = slopes if level else d
             alone = jnp.where((alone < 0) & ~_twin(cluster), level + 1, alone)
     X = jnp.where((alone < 0)[..., None, :], jnp.nan, X)
     return EighDirectional(w, V, slopes, X, alone)

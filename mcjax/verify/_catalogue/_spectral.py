@@ -1,4 +1,4 @@
-"""The catalogue of eigenproblems: what of them is smooth."""
+"""The catalogue of Hermitian eigenproblems and of singular values."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -69,42 +69,6 @@ def _components(X):
     return P, variances.sum(-1), ratio.sum(-1)
 
 
-def _of_polynomial(A0, A1, A2):
-    """Sums over all pairs: their order is that of LAPACK."""
-    w, V = linalg.polyeig(A0, A1, A2)
-    return (w**2).sum(-1), jnp.einsum("...j,...ij,...kj->...ik", w, V, V.conj())
-
-
-def _of_delay(A, B):
-    """The rightmost λ of x' = A x + B x(t - 1)."""
-
-    def characteristic(s, A, B):
-        return s * jnp.eye(len(A), dtype=A.dtype) - A - B * jnp.exp(-s)
-
-    found = linalg.nonlinear_eig(characteristic, jnp.asarray(-1.5, A.dtype), A, B)
-    return found.eigenvalue, found.eigenvector
-
-
-def _stable_subspace(A):
-    """Π and Π A of the leading subspace of the sorted form, which do not depend on its basis."""
-    T, Z, count = linalg.schur(A, sort="lhp")
-    leading = jnp.arange(A.shape[-1]) < count[..., None]
-    Q = jnp.where(leading[..., None, :], Z, 0)
-    return jnp.matmul(Q, Q.mT), jnp.matmul(jnp.matmul(Q, T), Z.mT)
-
-
-def _complex_form(A):
-    return linalg.schur(A, "complex")
-
-
-def _within_unit_circle(A):
-    return linalg.invariant_subspace(A, "iuc")
-
-
-def _tall_form(A):
-    return linalg.hessenberg(A, calc_q=True)
-
-
 def _partial_line(A):
     w, V, *_ = linalg.eigsh(A, 1, which="SA")
     return w, V * V[..., :1, :].conj()
@@ -118,31 +82,6 @@ def _lines_at_a_shift(A):
 def _leading_triplet(A):
     U, S, Vh, *_ = linalg.svds(A, 1)
     return S, jnp.matmul(U, Vh)
-
-
-def _general_pairs(A):
-    """Of vectors the ratios to their first entries: their order is that of LAPACK."""
-    w, V = linalg.eig(A)
-    return (w**2).sum(-1), jnp.einsum("...j,...ij->...i", w, V / V[..., :1, :])
-
-
-def _pencil_pairs(A, B):
-    (alpha, beta), V = linalg.eig(A, B)
-    mu = beta / alpha
-    return (mu**2).sum(-1), jnp.einsum("...j,...ij->...i", mu, V / V[..., :1, :])
-
-
-def _cubes(A):
-    """tr A³."""
-    return (linalg.eigvals(A) ** 3).sum(-1).real
-
-
-def _plain_cubes(A):
-    return jnp.trace(jnp.matmul(A, jnp.matmul(A, A)), axis1=-2, axis2=-1).real
-
-
-def _conditions(A):
-    return linalg.eigvals_cond(A).sum(-1)
 
 
 def _smallest_line(A):
@@ -160,10 +99,6 @@ def _leading_two(A):
 
 def _nearest(A):
     return linalg.best_rank(A, 2)
-
-
-def _around_one(A):
-    return linalg.riesz_projector(A, 1.0, 1.0)
 
 
 def _split():
@@ -231,92 +166,11 @@ def _pencils():
     }
 
 
-def _oscillators():
-    """Damped: all eigenvalues are simple."""
-    K = np.array([[5.0, -2.0], [-2.0, 3.0]])
-    C = np.array([[0.5, 0.25], [0.0, 1.0]])
-    phases = np.diag([1, 1j])
-    return {
-        "distinct": (K, C, np.eye(2)),
-        "complex": tuple(phases @ A @ phases.conj() for A in (K, C, np.diag([1.0, 2.0]))),
-    }
-
-
-def _delayed():
-    A, B = np.array([[-5.0, 1.0], [2.0, -6.0]]), np.array([[-2.0, 1.0], [4.0, -1.0]])
-    return {"real": (A, B), "complex": (A + 0j, B + 0.125j * np.eye(2))}
-
-
-def _general():
-    """Distinct eigenvalues, three of them within the unit circle."""
-    T = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
-    Q = (np.eye(4) - 0.5) * np.array([1.0, 2.0, 1.0, 0.5])[:, None]
-    A = Q @ T @ np.diag([0.25, -0.5, 0.75, 3.0]) @ np.linalg.inv(Q @ T)
-    phases = np.diag([1, 1j, -1, -1j])
-    return {
-        "distinct": A,
-        "complex": phases @ A @ phases.conj() + 0.125j * np.diag([1.0, 0, -1, 0]),
-        "batch": np.stack([A, A + np.eye(4)]),
-    }
-
-
-def _general_of_three():
-    S = np.eye(3) + np.diag([1.0, 2.0], 1)
-    return {
-        "distinct": S @ np.diag([0.5, -1.0, 2.0]) @ np.linalg.inv(S),
-        "complex pair": np.array([[1.0, 2.0, 0.0], [-2.0, 1.0, 1.0], [0.0, 0.0, 3.0]]),
-        "complex": S @ np.diag([0.5j, -1.0, 2.0 + 1j]) @ np.linalg.inv(S),
-    }
-
-
-def _general_pencils():
-    A = _general_of_three()["distinct"]
-    return {
-        "infinite": (A, np.diag([1.0, 2.0, 0.0])),
-        "complex": (A + 0.25j * np.eye(3), A.T + 2j * np.eye(3)),
-    }
-
-
-def _half_stable():
-    """Eigenvalues -1 and about -1, and 2 ± i."""
-    S = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
-
-    def similar(gap, coupling):
-        J = np.diag([-1.0, -1.0 - gap, 2.0, 2.0])
-        J[0, 1], J[2, 3], J[3, 2] = coupling, 1.0, -1.0
-        return S @ J @ np.round(np.linalg.inv(S))
-
-    return {
-        "distinct": similar(0.5, 1.0),
-        "defective": similar(0.0, 1.0),
-        "close": similar(1e-9, 1.0),
-    }
-
-
 def _samples():
     X = np.diag([4.0, 4.0, 1.0])
     return {
         "repeated": np.concatenate([X, -X]),
         "distinct": np.concatenate([X, np.diag([1.0, 2.0, 3.0])]),
-    }
-
-
-def _jordan():
-    """Eigenvalues 1, about 1, -1 and 3 of matrices that are not normal."""
-    T = np.eye(4) + np.diag([1.0, 2.0, -1.0], 1)
-
-    def similar(gap, coupling):
-        J = np.diag([1.0, 1.0 + gap, -1.0, 3.0])
-        J[0, 1] = coupling
-        return T @ J @ np.round(np.linalg.inv(T))
-
-    phases = np.diag([1, 1j, -1, -1j])
-    return {
-        "distinct": similar(0.25, 1.0),
-        "defective": similar(0.0, 1.0),
-        "nearly defective": similar(1e-10, 1.0),
-        "repeated": similar(0.0, 0.0),
-        "complex": phases @ similar(0.0, 1.0) @ phases.conj(),
     }
 
 
@@ -335,20 +189,7 @@ ENTRIES = (
     Entry("svd_projectors", _leading_two, _tall),
     Entry("best_rank", _nearest, _tall),
     Entry("pca", _components, _samples),
-    Entry("eig", _general_pairs, _general_of_three),
-    Entry("eig pencil", _pencil_pairs, _general_pencils),
-    Entry("eigvals", _cubes, _general_of_three, reference=_plain_cubes),
-    Entry("eigvals_cond", _conditions, _general_of_three),
-    Entry("spectral_abscissa", linalg.spectral_abscissa, _general_of_three),
-    Entry("spectral_radius", linalg.spectral_radius, _general_of_three),
-    Entry("schur complex", _complex_form, _general, lowers=False),
-    Entry("schur sorted", _stable_subspace, _half_stable, lowers=False),
-    Entry("invariant_subspace", _within_unit_circle, _general),
-    Entry("hessenberg", _tall_form, _general),
     Entry("eigsh", _partial_line, _apart),
     Entry("eigsh around a shift", _lines_at_a_shift, _distinct),
     Entry("svds", _leading_triplet, _apart_and_tall),
-    Entry("polyeig", _of_polynomial, _oscillators),
-    Entry("nonlinear_eig", _of_delay, _delayed),
-    Entry("riesz_projector", _around_one, _jordan),
 )

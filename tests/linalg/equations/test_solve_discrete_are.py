@@ -49,6 +49,7 @@ def test_one_by_one():
         assert_relative(g, np.full((1, 1), e / (1 - c**2)), 1e-14)
 
 
+@pytest.mark.slow
 def test_derivatives_at_size_five():
     """Beyond the Kronecker form: a symmetric Hessian, and both modes agree."""
     rng = np.random.default_rng(3)

@@ -43,7 +43,7 @@ def true_hermitian(A, t):
     return true_power(hermitian(lambda A: A)(A), t[0])
 
 
-@pytest.mark.parametrize("name", heavy_but(MATRICES, ["defective"]))
+@pytest.mark.parametrize("name", heavy_but(MATRICES, []))
 def test_promise(name):
     """In A and in t together, with the mixed second derivatives."""
     A = GENERAL[name]

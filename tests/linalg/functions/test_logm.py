@@ -135,7 +135,7 @@ def test_towards_the_branch_cut(angle):
         [[0.0, 1.0], [0.0, 0.0]],
         [[0.0, 0.0], [0.0, 1.0]],
         [[0.0, 0.0], [0.0, 0.0]],
-        [[-1.0 + 0j, 0.0], [0.0, 2.0]],
+        pytest.param([[-1.0 + 0j, 0.0], [0.0, 2.0]], marks=pytest.mark.slow),
     ],
     ids=str,
 )

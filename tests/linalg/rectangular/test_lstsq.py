@@ -59,6 +59,7 @@ def test_promise_more(name):
     assert_promise(product, L, R, normal(len(L), 1), truth=true_lstsq)
 
 
+@pytest.mark.slow
 def test_promise_complex():
     L, R, b = (
         X + 1j * RNG.normal(size=X.shape) for X in (normal(3, 1), normal(1, 2), normal(3, 1))
