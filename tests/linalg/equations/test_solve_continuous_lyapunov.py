@@ -112,7 +112,7 @@ def test_in_a_batch_each_takes_its_own_way():
         assert_relative(x, scipy.linalg.solve_continuous_lyapunov(a, np.eye(5)), 1e-13)
 
 
-@pytest.mark.parametrize("n", [3, 5])
+@pytest.mark.parametrize("n", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_not_unique(n):
     """λ and -λ̄: NaN, values and gradients, for that element alone."""
     A = np.diag(np.arange(n) - 1.0)

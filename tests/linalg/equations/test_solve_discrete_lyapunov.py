@@ -45,6 +45,7 @@ def test_promise(name):
     )
 
 
+@pytest.mark.slow
 def test_promise_at_size_five():
     C = np.random.default_rng(5).normal(size=(5, 5))
     assert_promise(solve_discrete_lyapunov, FIVE["stable"], C, truth=true_solve_discrete_lyapunov)
@@ -91,7 +92,7 @@ def test_in_a_batch_each_takes_its_own_way():
         assert_relative(x, scipy.linalg.solve_discrete_lyapunov(a, np.eye(5)), 1e-13)
 
 
-@pytest.mark.parametrize("n", [3, 5])
+@pytest.mark.parametrize("n", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_not_unique(n):
     """λ and 1/λ̄: NaN, values and gradients, for that element alone."""
     A = np.diag(np.arange(n) + 1.0)

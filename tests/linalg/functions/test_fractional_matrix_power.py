@@ -57,7 +57,7 @@ def test_promise_of_other_kinds(name):
     assert_promise(power, A, np.array([0.3], A.real.dtype), truth=true)
 
 
-@pytest.mark.parametrize("name", ["repeated"])
+@pytest.mark.parametrize("name", heavy_but(["repeated"], []))
 def test_promise_hermitian(name):
     A = SYMMETRIC[name]
     assert_promise(hermitian_power, A, np.array([-0.7]), truth=true_hermitian)

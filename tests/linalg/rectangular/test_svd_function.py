@@ -53,9 +53,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", heavy_but(CASES, ["generic", "zero, twice", "orthonormal columns"])
-)
+@pytest.mark.parametrize("name", heavy_but(CASES, ["zero, twice", "orthonormal columns"]))
 def test_promise(name):
     assert_promise(lorentz, CASES[name], truth=true_lorentz)
 

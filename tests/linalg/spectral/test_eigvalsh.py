@@ -114,6 +114,7 @@ def test_hessian_of_a_symmetric_function_of_complex_matrices():
     )
 
 
+@pytest.mark.slow
 def test_hessian_vector_product_in_its_direction():
     """At a tie the branch turns with the direction: D(Hv)/Dv is H, or NaN, and nothing else."""
 
