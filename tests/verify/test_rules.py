@@ -27,13 +27,13 @@ def by_name(rules, share):
     ]
 
 
-@pytest.mark.parametrize("rule, dtype", by_name(WRONG, 16))
+@pytest.mark.parametrize("rule, dtype", by_name(WRONG, 24))
 def test_wrong_rules_are_caught(rule, dtype):
     report = check(rule.f, *in_precision(rule.args, dtype), **rule.options)
     assert report.verdict == "wrong", report
 
 
-@pytest.mark.parametrize("rule, dtype", by_name(RIGHT, 32))
+@pytest.mark.parametrize("rule, dtype", by_name(RIGHT, 48))
 def test_right_rules_are_not_called_wrong(rule, dtype):
     report = check(rule.f, *in_precision(rule.args, dtype), **rule.options)
     assert report.verdict != "wrong", report
