@@ -19,7 +19,6 @@ from ..._core._evaluate import evaluate
 from ..._core._matmul import norm
 from ..._core._power_of_two import size
 
-_ANGLES = np.pi / 8 * np.arange(-3, 5)
 _PREFER = 10  # times as ill-conditioned as the best C, B itself is still taken
 
 
@@ -59,7 +58,11 @@ def _normalized(mu, a, b, c, s):
 
 def _best_angle(A, B):
     """cos and sin, (..., 1, 1); NaN for a singular pencil."""
-    c, s = (f(_ANGLES).astype(A.real.dtype).reshape(-1, *[1] * A.ndim) for f in (np.cos, np.sin))
+    step = lax.broadcasted_iota(
+        A.real.dtype, (8, *[1] * A.ndim), 0
+    )  # what is mapped has no constants
+    angle = np.pi / 8 * (step - 3)
+    c, s = jnp.cos(angle), jnp.sin(angle)
     C = c.astype(A.dtype) * B[None] + s.astype(A.dtype) * A[None]
     condition = norm(C) * norm(jnp.linalg.inv(C))
     condition = jnp.where(jnp.isfinite(condition), condition, jnp.inf)

@@ -113,7 +113,7 @@ def _general_of_three():
 def _general_pencils():
     A = _general_of_three()["distinct"]
     return {
-        "infinite": (A, np.diag([1.0, 2.0, 0.0])),
+        "infinite": (A, np.array([[1.0, 0.0, 1.0], [0.0, 2.0, 0.0], [1.0, 0.0, 1.0]])),
         "complex": (A + 0.25j * np.eye(3), A.T + 2j * np.eye(3)),
     }
 

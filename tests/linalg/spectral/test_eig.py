@@ -263,3 +263,12 @@ def test_lowers_for_cuda():
 @pytest.mark.slow
 def test_pencil_lowers_for_cuda():
     assert_lowers_for_cuda(lambda A, B: eig(A, B).eigenvalues.beta, C, D)
+
+
+def test_pencils_under_vmap():
+    A, B = np.random.default_rng(5).normal(size=(2, 2, 3, 3))
+    (alpha, _), V = jax.jit(jax.vmap(eig))(A, B)
+    for i in range(2):
+        alone = eig(A[i], B[i])
+        np.testing.assert_allclose(alpha[i], alone.eigenvalues.alpha, atol=1e-13)
+        np.testing.assert_allclose(V[i], alone.eigenvectors, atol=1e-13)
