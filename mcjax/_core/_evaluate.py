@@ -26,7 +26,8 @@ evaluate_p.multiple_results = True
 def evaluate(function: Callable, *args: jax.Array) -> tuple[jax.Array, ...]:
     """The tuple function(*args). It has no derivative: stop the gradients of `args`.
 
-    `function` is a function of a module, not made anew at every call.
+    `function` is a function of a module, not made anew at every call, and has no arrays for constants,
+    which cannot be shared among devices.
     """
     return tuple(_bind(*align(*args), function=function, levels=()))
 

@@ -32,7 +32,7 @@ from jax.interpreters import ad
 from ..._core._axes import align
 from ..._core._evaluate import evaluate
 from ..._core._matmul import matmul, norm, row_minus_column
-from ._clusters import cluster_mean
+from ._clusters import cluster_mean, together
 from ._decomposition import diagonal, embed
 from ._native import native_primitive, zero
 
@@ -192,13 +192,15 @@ def _sees(G_T, G_Z, T, Z, blocks, merged, width):
     """Whether these are cotangents of a loss that is not one of whole blocks, (..., 1, 1)."""
     turn = matmul(Z.mT, G_Z) + matmul(T.mT, G_T) - matmul(G_T, T.mT)
     allowed = _allowed(T, merged, width) * (norm(G_Z) + norm(G_T) * norm(T))
-    turned = _same(blocks) & (row_minus_column(T) != 0) & (jnp.abs(turn - turn.mT.conj()) > allowed)
+    turned = (
+        together(blocks) & (row_minus_column(T) != 0) & (jnp.abs(turn - turn.mT.conj()) > allowed)
+    )
     return (turned | _splits(G_T, blocks, merged, width)).any((-2, -1), keepdims=True)
 
 
 def _splits(X, blocks, merged, width):
     """Where X, a derivative or a cotangent of T, is not what it may be in a merged block."""
-    same = _same(blocks)
+    same = together(blocks)
     mean = jnp.where(_scalar(X, width), cluster_mean(diagonal(X), same), 0)
     rest = ~(jnp.abs(X - embed(mean)) <= _allowed(X, merged, width) * norm(X))
     return same & merged[..., None, :] & rest
@@ -217,7 +219,3 @@ def _allowed(X, merged, width):
 
 ad.primitive_jvps[audit_p] = _audit_jvp
 ad.primitive_transposes[audit_p] = _audit_transpose
-
-
-def _same(blocks):
-    return blocks[..., :, None] == blocks[..., None, :]

@@ -79,14 +79,12 @@ def eigenpair(M, s, v, maxiter=None) -> Root:
 
 
 def jacobian(f, x):
-    """The matrix of f'(x), f holomorphic."""
-    _, along = jax.linearize(f, x)
-    return jax.vmap(along)(jnp.eye(len(x), dtype=x.dtype)).T
+    """The matrix of f'(x), f holomorphic where x is complex."""
+    return jax.jacfwd(f, holomorphic=jnp.iscomplexobj(x))(x)
 
 
 def _tangent_solve(linear, y):
-    columns = jax.vmap(linear)(jnp.eye(len(y), dtype=y.dtype))
-    return jnp.linalg.solve(columns.T, y)
+    return jnp.linalg.solve(jacobian(linear, jnp.zeros_like(y)), y)
 
 
 @jax.custom_jvp

@@ -22,20 +22,28 @@ import jax.numpy as jnp
 
 from ..._core._matmul import matmul, norm, row_minus_column
 
-_OFF = 100
-_SPREAD = 1e5
+OFF = 100
+SPREAD = 1e5
 
 
 def labels(w):
     """The number of the cluster of every eigenvalue, w ascending."""
     least = jnp.finfo(w.dtype).eps ** (2 / 3) * _size(w)
-    apart = w[..., 1:] - w[..., :-1] > least
-    return jnp.pad(jnp.cumsum(apart, -1), [(0, 0)] * (w.ndim - 1) + [(1, 0)])
+    return numbered(w[..., 1:] - w[..., :-1] > least)
+
+
+def numbered(apart):
+    """Labels 0, 1, .. that go up where neighbours are apart."""
+    return jnp.pad(jnp.cumsum(apart, -1), [(0, 0)] * (apart.ndim - 1) + [(1, 0)])
 
 
 def tied(w):
     """Whether λ_i and λ_j belong to one cluster, (..., n, n)."""
-    c = labels(w)
+    return together(labels(w))
+
+
+def together(c):
+    """Whether i and j have one label, (..., n, n)."""
     return c[..., :, None] == c[..., None, :]
 
 
@@ -73,7 +81,7 @@ def broken(off, spread, alike, same):
     `alike` is the spread of the eigenvalues themselves.
     """
     rounding = same.shape[-1] * jnp.finfo(alike.dtype).eps
-    bad = (off > _OFF * rounding) | (spread > _SPREAD * (rounding + alike))
+    bad = (off > OFF * rounding) | (spread > SPREAD * (rounding + alike))
     return (same & bad[..., :, None]).any(-2)
 
 

@@ -49,8 +49,13 @@ def spectral_radius(A: Square) -> Scalar:
 
     Identity: D ρ(A)[E] = Re (λ̄_j/|λ_j|) y_jᴴ E x_j / (y_jᴴ x_j), λ_j that of the largest modulus.
 
+    Args:
+      A: (..., n, n), real or complex; integers are promoted.
+
     Returns:
       (...), real; 0 at n = 0. As `spectral_abscissa`; 0 is the gradient at a nilpotent A.
+
+    Errors, cost and source: `spectral_abscissa`.
     """
     A = square(A, "spectral_radius")
     if not A.size:

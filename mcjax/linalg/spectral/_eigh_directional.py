@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, Num
 from ..._core._check import hermitian_part, same_dtype, square
 from ..._core._matmul import matmul, norm
 from ..._core._shapes import Square
-from ._clusters import inside, labels
+from ._clusters import has_twin, inside, labels, numbered, together
 from ._decomposition import decomposition, diagonal, embed, inverse_gaps
 
 
@@ -86,7 +86,7 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
 def _decoupled(H, sizes, block, cluster):
     """H(t) without what is between the clusters of a block, bounds of its terms, and G of order t."""
     d = diagonal(H[0]).real
-    between = _equal(block) & ~_equal(cluster)
+    between = together(block) & ~together(cluster)
     K = inverse_gaps(d, ~between)
     first = jnp.zeros_like(H[0])
     for k in range(1, len(H)):
@@ -111,22 +111,17 @@ def _conjugated(series, bracket, k):
 
 def _split(block, cluster):
     """Eigenvalues, ascending in every cluster, and eigenvectors of the blocks of a Hermitian matrix."""
-    own = jnp.where(_equal(cluster), block, 0)
+    own = jnp.where(together(cluster), block, 0)
     apart = 3 * norm(own)[..., 0] * cluster.astype(block.real.dtype)
     d, W, _ = decomposition(own + embed(apart).astype(own.dtype))
-    return d - apart, inside(W, _equal(cluster)) + embed(diagonal(W))
+    return d - apart, inside(W, together(cluster)) + embed(diagonal(W))
 
 
 def _finer(cluster, d, size):
     """The clusters into which d splits."""
     least = jnp.finfo(d.dtype).eps ** (2 / 3) * size
-    apart = (jnp.diff(cluster) > 0) | (jnp.diff(d) > least)
-    return jnp.pad(jnp.cumsum(apart, -1), [(0, 0)] * (d.ndim - 1) + [(1, 0)])
-
-
-def _equal(c):
-    return c[..., :, None] == c[..., None, :]
+    return numbered((jnp.diff(cluster) > 0) | (jnp.diff(d) > least))
 
 
 def _twin(c):
-    return _equal(c).sum(-1) > 1
+    return has_twin(together(c))

@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Num
 from ..._core._check import hermitian_part, same_dtype, square
 from ..._core._evaluate import evaluate
 from ..._core._matmul import add_diagonal, matmul
-from ._clusters import cluster_mean, has_twin, inside, spread_violation
+from ._clusters import OFF, SPREAD, cluster_mean, has_twin, inside, spread_violation
 from ._decomposition import diagonal, embed
 from ._lanczos import Lanczos, scattered
 from ._operator import Dense, Operator, example_of, function_of, is_operator, of_function
@@ -212,7 +212,7 @@ def _audited(w, V, S, _nu, _accuracy, same, _cut, converged, residuals) -> Eigsh
         off = jnp.abs(inside(X, same)).max(-2) / size
         spread = jnp.abs(d - cluster_mean(d, same)) / size
         alike = rounding + spread_violation(w0, same)
-        bad = ~(off <= 100 * rounding) | ~(spread <= 1000 * alike)
+        bad = ~(off <= OFF * rounding) | ~(spread <= SPREAD * alike)
         return (same & bad[:, None]).any(-2) & has_twin(same)
 
     def poison(bad):

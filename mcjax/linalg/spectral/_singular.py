@@ -20,7 +20,7 @@ from jax import lax
 from jax.interpreters import ad
 
 from ..._core._matmul import matmul
-from ._clusters import tied, vanishing
+from ._clusters import has_twin, tied, vanishing
 from ._decomposition import diagonal, embed, forbid, inverse_gaps
 from ._native import native_primitive, zero
 
@@ -62,7 +62,7 @@ def _perturbation(A, U, s, V, E):
     """X, Y and T of (*), and Ȧ V."""
     U0, s0, V0 = lax.stop_gradient((U, s, V))
     same, none = tied(-s0), vanishing(s0)
-    twin = (same.sum(-1) > 1) | none
+    twin = has_twin(same) | none
     K = inverse_gaps(s0, same).astype(V.dtype)
     both = none[..., :, None] & none[..., None, :]
     sums = s0[..., :, None] + s0[..., None, :]

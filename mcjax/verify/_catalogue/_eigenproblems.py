@@ -39,7 +39,7 @@ def _within_unit_circle(A):
     return linalg.invariant_subspace(A, "iuc")
 
 
-def _tall_form(A):
+def _hessenberg_form(A):
     return linalg.hessenberg(A, calc_q=True)
 
 
@@ -163,7 +163,7 @@ ENTRIES = (
     Entry("schur complex", _complex_form, _general, lowers=False),
     Entry("schur sorted", _stable_subspace, _half_stable, lowers=False),
     Entry("invariant_subspace", _within_unit_circle, _general),
-    Entry("hessenberg", _tall_form, _general),
+    Entry("hessenberg", _hessenberg_form, _general),
     Entry("polyeig", _of_polynomial, _oscillators),
     Entry("nonlinear_eig", _of_delay, _delayed),
     Entry("riesz_projector", _around_one, _jordan),

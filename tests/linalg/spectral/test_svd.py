@@ -15,6 +15,7 @@ TURN = H[[2, 0, 3, 1]] * np.array([1, -1, 1, 1])
 PAIR = H @ np.diag([4.0, 2.0, 1.0, 1.0]) @ TURN
 CLOSE = H @ np.diag([4.0, 2.0, 1.0 + 1e-12, 1.0]) @ TURN
 RANK_TWO = H[:, :3] @ np.diag([2.0, 1.0, 0.0]) @ (np.eye(3) - 2 / 3)
+EPS = np.finfo(float).eps
 TURNS = np.exp(2j * np.pi * (np.arange(64) + 0.5) / 64)
 
 
@@ -224,6 +225,19 @@ def test_null_space():
     for got, true in zip(orders(by_basis)(A), orders(by_inverse)(A), strict=True):
         np.testing.assert_allclose(got, true, atol=rounding * np.abs(true).max())
     assert_nan(jax.jit(jax.grad(lambda A: svd(A).U[0, 4]))(A))
+
+
+@pytest.mark.parametrize("degenerate", ["nan", "project"])
+def test_values_are_those_of_lapack_at_any_scale(degenerate):
+    """The audit is of derivatives: it leaves values alone, at ties and at zero."""
+    values = jax.jit(lambda A: svd(A, full_matrices=False, degenerate=degenerate))
+    for A in (PAIR, CLOSE, np.pad(RANK_TWO, [(0, 0), (0, 1)])):
+        for scale in (1e-8, 1.0, 1e8):
+            U, s, Vh = values(scale * A)
+            true = np.linalg.svd(scale * A)[1]
+            np.testing.assert_allclose(s, true, rtol=0, atol=8 * EPS * true[0])
+            rebuilt = np.asarray(U) * np.asarray(s) @ np.asarray(Vh)
+            np.testing.assert_allclose(rebuilt, scale * A, rtol=0, atol=32 * EPS * true[0])
 
 
 def test_directions():
