@@ -34,7 +34,7 @@ from ..._core._evaluate import evaluate
 from ..._core._matmul import matmul, norm, row_minus_column
 from ._clusters import cluster_mean, together
 from ._decomposition import diagonal, embed
-from ._native import native_primitive, zero
+from ._native import linear_pair, native_primitive, zero
 
 _ROUNDING = 100  # times n eps and the size of what is compared
 _SPREAD = 1000  # times the width of a merged block: what a smooth function makes of it
@@ -163,29 +163,11 @@ def _audit(dT, dZ, T, Z, blocks, merged, width):
     return jnp.where(bad[..., :, None] | bad[..., None, :], jnp.nan, dT), dZ
 
 
-audit_p = native_primitive("block_schur_audit", _audit)
-
-
-def _audit_jvp(primals, tangents):
-    moved, (first, second, *_) = audit_p.bind(*primals), tangents
-    if type(first) is type(second) is ad.Zero:
-        return moved, tuple(map(zero, moved))
-    first, second = (
-        jnp.zeros_like(x) if type(t) is ad.Zero else t
-        for x, t in zip(primals, (first, second), strict=False)
-    )
-    return moved, audit_p.bind(first, second, *primals[2:])
-
-
-def _audit_transpose(cotangents, dT, dZ, T, Z, blocks, merged, width):
+def _audit_transpose(G_T, G_Z, T, Z, blocks, merged, width):
     """The cotangents, NaN if they see the choice of a basis within a block, or what was merged."""
-    G_T, G_Z = (
-        jnp.zeros(x.aval.shape, x.aval.dtype) if type(c) is ad.Zero else c
-        for c, x in zip(cotangents, (dT, dZ), strict=True)
-    )
-    bad = lax.stop_gradient(_sees(G_T, G_Z, T, Z, blocks, merged, width))
+    bad = _sees(G_T, G_Z, T, Z, blocks, merged, width)
     poison = jnp.where(bad, jnp.nan, 0.0).astype(T.dtype)
-    return [G_T + poison, G_Z + poison, None, None, None, None, None]
+    return G_T + poison, G_Z + poison
 
 
 def _sees(G_T, G_Z, T, Z, blocks, merged, width):
@@ -217,5 +199,4 @@ def _allowed(X, merged, width):
     return (_ROUNDING * X.shape[-1] * eps + spread)[..., None, :]
 
 
-ad.primitive_jvps[audit_p] = _audit_jvp
-ad.primitive_transposes[audit_p] = _audit_transpose
+audit_p = linear_pair("block_schur_audit", _audit, _audit_transpose, 2, changes=False)

@@ -20,7 +20,7 @@ tie that is 1e5 n eps.
 
 import jax.numpy as jnp
 
-from ..._core._matmul import matmul, norm, row_minus_column
+from ..._core._matmul import row_minus_column
 
 OFF = 100
 SPREAD = 1e5
@@ -69,10 +69,9 @@ def spread_violation(d, same):
     return relative(jnp.abs(d - cluster_mean(d, same)), _size(d))
 
 
-def turn_violation(V_bar, V, same):
-    """For every j how much a loss changes as v_j turns within its cluster, relative to ‖V̄‖."""
-    M = matmul(V_bar.mT, V)
-    return relative(jnp.abs(inside(M - M.mT.conj(), same)).max(-2), norm(V_bar)[..., 0])
+def turn_violation(Y, size, same):
+    """For every j how much a loss changes as v_j turns within its cluster, from Y = Vᵀ V̄, size ‖V̄‖."""
+    return relative(jnp.abs(inside(Y - Y.mT.conj(), same)).max(-2, initial=0.0), size[..., 0])
 
 
 def broken(off, spread, alike, same):
@@ -83,6 +82,11 @@ def broken(off, spread, alike, same):
     rounding = same.shape[-1] * jnp.finfo(alike.dtype).eps
     bad = (off > OFF * rounding) | (spread > SPREAD * (rounding + alike))
     return (same & bad[..., :, None]).any(-2)
+
+
+def poison(bad, like):
+    """NaN where a derivative does not exist, to be added to it."""
+    return jnp.where(bad, jnp.nan, 0).astype(like.dtype)
 
 
 def inside(X, same):

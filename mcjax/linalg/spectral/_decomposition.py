@@ -10,7 +10,7 @@ from the tie, does not depend on that. Differentiating the equation (*) instead,
 and v_j and nothing else, at every order. So (*) is what JAX gets to see (`custom_linear_solve`).
 
 In a cluster of equal eigenvalues K = 0: the first derivative then is that of some basis of the
-cluster. Second derivatives of its columns are NaN, unless they vanish.
+cluster. Second derivatives of its columns are NaN, unless they vanish. `_eigh` audits both.
 """
 
 import jax.numpy as jnp
@@ -22,34 +22,35 @@ from ._clusters import has_twin, tied
 from ._native import native_primitive, zero
 
 
-def _evaluate(A):
+def evaluate(A):
+    """LAPACK's w and V; NaN for a matrix that is not finite."""
     finite = jnp.isfinite(A).all((-2, -1), keepdims=True)
     A = jnp.where(finite, A, jnp.zeros_like(A))  # LAPACK loops on infinities
     w, V = jnp.linalg.eigh(A, symmetrize_input=False)
-    return jnp.where(finite[..., 0], w, jnp.nan), jnp.where(finite, V, jnp.nan), jnp.zeros_like(A)
+    return jnp.where(finite[..., 0], w, jnp.nan), jnp.where(finite, V, jnp.nan)
 
 
-decomposition_p = native_primitive("eigendecomposition", _evaluate)
+decomposition_p = native_primitive("eigendecomposition", evaluate)
 
 
 def decomposition(A):
-    """w ascending, V, and a matrix of zeros whose tangent is T. A must be Hermitian."""
-    return decomposition_p.bind(A)
+    """w ascending and V, with the derivatives of some basis at ties. A must be Hermitian."""
+    return tuple(decomposition_p.bind(A))
 
 
 def _jvp(primals, tangents):
     (A,), (E,) = primals, tangents
-    w, V, S = decomposition(A)
+    w, V = decomposition(A)
     if type(E) is ad.Zero:
-        return (w, V, S), tuple(map(zero, (w, V, S)))
-    T, X = _perturbation(A, w, V, E)
-    return (w, V, S), (diagonal(T).real, X, T)
+        return (w, V), (zero(w), zero(V))
+    T, X = perturbation(A, w, V, E)
+    return (w, V), (diagonal(T).real, X)
 
 
 ad.primitive_jvps[decomposition_p] = _jvp
 
 
-def _perturbation(A, w, V, E):
+def perturbation(A, w, V, E):
     """T and X of (*)."""
     w0, V0 = lax.stop_gradient((w, V))
     same = tied(w0)

@@ -6,29 +6,34 @@ are derivatives of the result only if they do not depend on the basis of the clu
     along E            T_cc = (Vᴴ E V)_cc is a multiple of I;
     of a loss(w, V)    sk(V̄ᵀ V)_cc = 0 off the diagonal, and w̄ is constant on c.
 
-Both are audited by an identity on (w, V, T) that is linear as JAX sees it: forwards it looks at T, in
+Both are audited by an identity on (T, V̇) that is linear as JAX sees it: forwards it looks at T, in
 reverse at the cotangents, and it adds NaN where they fail. The mean of w̄, or of the diagonal of T, and
-no turn within a cluster is the generalised gradient of least norm: "project".
+no turn within a cluster is the generalised gradient of least norm: "project". The equations of
+`_decomposition` know nothing of audits, so that at every order a column is hurt by its own tie alone.
 """
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
+from jax.interpreters import ad
 from jaxtyping import Array, Num
 
-from ..._core._matmul import norm
+from ..._core._axes import align
+from ..._core._matmul import matmul, norm
 from ..._core._shapes import Square
 from ._clusters import (
     broken,
     cluster_mean,
     inside,
+    poison,
     relative,
     spread_violation,
     tied,
     turn_violation,
 )
-from ._decomposition import decomposition, diagonal, embed
+from ._decomposition import diagonal, embed, evaluate, perturbation
+from ._native import linear_pair, native_primitive, zero
 from ._pencil import standard_form
 
 
@@ -71,7 +76,7 @@ def eigh(
       Batches cut over a mesh whose axes are explicit are not supported; automatic axes are.
 
     Errors: eps ‖A‖ in w, eps ‖A‖ / gap in a vector; with B, times its condition number.
-    Cost: LAPACK's; a gradient takes 4 products more; B a factorisation and 3 n³.
+    Cost: LAPACK's; a gradient takes 3 products more; B a factorisation and 3 n³.
     Source: Magnus, On differentiating eigenvalues and eigenvectors (1985); Kasim, Derivatives of
     partial eigendecomposition of a real symmetric matrix for degenerate cases (2020), section 2.
     """
@@ -82,42 +87,51 @@ def eigh(
     lo, hi = (0, n - 1) if subset is None else subset
     if subset is not None and not 0 <= lo <= hi < n:
         raise ValueError(f"eigh: subset must be (lo, hi) with 0 <= lo <= hi < {n}, got {subset}")
-    w, V, S = decomposition(C)
-    if n:
-        w, V = _audited(w, V, S, degenerate)
+    w, V, *_ = (nan_p if degenerate == "nan" else project_p).bind(C)
     return Eigh(w[..., lo : hi + 1], back(V[..., lo : hi + 1]))
 
 
-def _audited(w, V, S, degenerate):
-    """(w, V), whose derivatives at ties are those that exist."""
-    w0, V0 = lax.stop_gradient((w, V))
-    same = tied(w0)
-    alike = spread_violation(w0, same)
+def _along(T, X, V, w):
+    """T and V̇, NaN in the columns that do not exist."""
+    same = tied(w)
+    slopes, size = diagonal(T).real, norm(T)[..., 0]
+    off = relative(jnp.abs(inside(T, same)).max(-2, initial=0.0), size)
+    spread = relative(jnp.abs(slopes - cluster_mean(slopes, same)), size)
+    nan = poison(broken(off, spread, spread_violation(w, same), same), T)
+    return T + embed(nan), X + nan[..., None, :]
 
-    def packed(w, V, T):  # one array: JAX wants tangents of all parts, or of none
-        return jnp.concatenate([w[..., None, :].astype(V.dtype), V, T], -2)
 
-    def parts(X):
-        n = X.shape[-1]
-        return X[..., 0, :].real, X[..., 1 : n + 1, :], X[..., n + 1 :, :]
+def _of_loss(T, X, V, w):
+    """Cotangents of T and V̇, or NaN if there is no gradient."""
+    same = tied(w)
+    # Written as in `_decomposition`: XLA makes the two products one.
+    turn = turn_violation(matmul(V.mT, X), norm(X), same)
+    spread = spread_violation(diagonal(T).real, same)
+    return T + embed(poison(broken(turn, spread, spread_violation(w, same), same), T)), X
 
-    def forwards(_, moved):
-        w, V, T = parts(moved)
-        slopes = diagonal(T).real
-        if degenerate == "project":
-            return packed(w + cluster_mean(slopes, same) - slopes, V, T)
-        size = norm(T)[..., 0]
-        off = relative(jnp.abs(inside(T, same)).max(-2), size)
-        spread = relative(jnp.abs(slopes - cluster_mean(slopes, same)), size)
-        bad = broken(off, spread, alike, same)
-        poison = jnp.where(bad, jnp.nan, 0).astype(w.dtype)
-        return packed(w + poison, V + poison[..., None, :].astype(V.dtype), T)
 
-    def backwards(_, cotangents):
-        w, V, T = parts(cotangents)
-        if degenerate == "project":
-            return packed(w, V, T + embed((cluster_mean(w, same) - w).astype(T.dtype)))
-        bad = broken(turn_violation(V, V0, same), spread_violation(w, same), alike, same)
-        return packed(w, V, T + embed(jnp.where(bad, jnp.nan, 0).astype(T.dtype)))
+def _averaged(T, X, V, w):
+    """T, whose diagonal is the same over a cluster, and V̇."""
+    d = diagonal(T)
+    return T + embed(cluster_mean(d, tied(w)) - d), X
 
-    return parts(lax.custom_linear_solve(lambda x: x, packed(w, V, S), forwards, backwards))[:2]
+
+def _audited(name, audit):
+    """The decomposition twice, the first time with derivatives that are audited."""
+    primitive = native_primitive(name, lambda A: 2 * evaluate(A))
+
+    def jvp(primals, tangents):
+        (A,), (E,) = primals, tangents
+        _, _, w, V = results = primitive.bind(A)
+        if type(E) is ad.Zero:
+            return results, tuple(map(zero, results))
+        plain = perturbation(A, w, V, E)
+        both = (audit.bind(*align(*plain, *lax.stop_gradient((V, w)))), plain)
+        return results, [x for T, X in both for x in (diagonal(T).real, X)]
+
+    ad.primitive_jvps[primitive] = jvp
+    return primitive
+
+
+nan_p = _audited("eigh", linear_pair("eigh_audit", _along, _of_loss, 2))
+project_p = _audited("eigh_project", linear_pair("eigh_average", _averaged, _averaged, 2))

@@ -59,7 +59,7 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
     if order < 1:
         raise ValueError(f"eigh_directional: order must be 1 or more, got {order}")
     A, E = hermitian_part(A), hermitian_part(E)
-    w, V, _ = decomposition(A)
+    w, V = decomposition(A)
     if not A.size:
         return EighDirectional(w, V, w, V, w.astype(int))
     T = matmul(matmul(V.mT.conj(), E), V)
@@ -113,7 +113,7 @@ def _split(block, cluster):
     """Eigenvalues, ascending in every cluster, and eigenvectors of the blocks of a Hermitian matrix."""
     own = jnp.where(together(cluster), block, 0)
     apart = 3 * norm(own)[..., 0] * cluster.astype(block.real.dtype)
-    d, W, _ = decomposition(own + embed(apart).astype(own.dtype))
+    d, W = decomposition(own + embed(apart).astype(own.dtype))
     return d - apart, inside(W, together(cluster)) + embed(diagonal(W))
 
 

@@ -91,7 +91,7 @@ def _values_jvp(primals, tangents):
     if type(E) is ad.Zero:
         w = values_p.bind(A, *decomposed)
         return w, [zero(w[0])]
-    w, V = decomposed or decomposition(lax.stop_gradient(A))[:2]
+    w, V = decomposed or decomposition(lax.stop_gradient(A))
     return values_p.bind(A, w, V), push_p.bind(*align(A, w, V, E))
 
 
@@ -109,7 +109,7 @@ def _bend(A, w, E, F):
     """The second derivative of every eigenvalue along E and F; NaN at a tie."""
 
     def slopes(A):
-        _, V, _ = decomposition(A)
+        _, V = decomposition(A)
         return (V.conj() * matmul(E, V)).sum(-2).real
 
     exists = jnp.where(has_twin(tied(w)), jnp.nan, 1)
@@ -143,7 +143,7 @@ def _turn(A, weights, F):
     """V diag(weights) Vᴴ along F, the weights equal in every cluster."""
 
     def gradient(A):
-        _, V, _ = decomposition(A)
+        _, V = decomposition(A)
         return matmul(V * weights[..., None, :].astype(V.dtype), V.mT.conj())
 
     return jax.jvp(gradient, (A,), (F,))[1]

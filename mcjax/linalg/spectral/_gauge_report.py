@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ..._core._check import hermitian_part, square
+from ..._core._matmul import matmul, norm
 from ..._core._shapes import Square
 from ._clusters import broken, labels, spread_violation, tied, turn_violation
 from ._decomposition import decomposition
@@ -49,9 +50,10 @@ def gauge_report(A: Square, V_bar: Square, w_bar: Float[Array, "*batch n"]) -> G
             f"gauge_report: for A of shape {A.shape} V_bar must have the shape {A.shape} and w_bar "
             f"{A.shape[:-1]}, got {V_bar.shape} and {w_bar.shape}"
         )
-    w, V, _ = decomposition(A)
+    w, V = decomposition(A)
     same = tied(w)
-    turn, spread = turn_violation(V_bar, V, same), spread_violation(w_bar, same)
+    turn = turn_violation(matmul(V.mT, V_bar), norm(V_bar), same)
+    spread = spread_violation(w_bar, same)
     apart = jnp.where(same, jnp.inf, jnp.abs(w[..., :, None] - w[..., None, :]))
     gap = apart.min(-1, initial=jnp.inf)
     return GaugeReport(

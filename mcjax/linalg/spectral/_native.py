@@ -1,6 +1,7 @@
 """Primitives on stacks (..., n, n) and (..., n), with derivative rules that partial evaluation keeps."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -61,3 +62,49 @@ def native_primitive(name: str, function: Callable) -> Primitive:
 def zero(primal):
     """The tangent zero of a result."""
     return ad.Zero(jax.typeof(primal).to_tangent_aval())
+
+
+def linear_pair(
+    name: str, forwards: Callable, backwards: Callable, parts: int, changes: bool = True
+) -> Primitive:
+    """`forwards(*parts, *constants)` as JAX is to see it: linear in the parts, its transpose `backwards`.
+
+    Both return as many arrays as there are parts, of their shapes. Constants have no derivatives.
+    Without `changes`, what `backwards` does is not done to derivatives of cotangents.
+    """
+    there, back = (
+        native_primitive(name, forwards),
+        native_primitive(f"{name}_transposed", backwards),
+    )
+    for primitive, other, same in ((there, back, True), (back, there, changes)):
+        moved = primitive.bind if same else lambda *args: args[:parts]
+        ad.primitive_jvps[primitive] = partial(_linear_jvp, primitive, moved, parts)
+        ad.primitive_transposes[primitive] = partial(_linear_transpose, other, parts)
+    return there
+
+
+def _linear_jvp(primitive, moved, parts, primals, tangents):
+    results, tangents = primitive.bind(*primals), tangents[:parts]
+    if all(type(t) is ad.Zero for t in tangents):
+        return results, [*map(zero, results)]
+    tangents = [_dense(t, x) for t, x in zip(tangents, primals, strict=False)]
+    return results, moved(*align(*tangents, *primals[parts:]))
+
+
+def _linear_transpose(transposed, parts, cotangents, *args):
+    linear = [ad.is_undefined_primal(x) for x in args]
+    if all(type(bar) is ad.Zero for bar in cotangents):
+        return [ad.Zero(x.aval) if wanted else None for x, wanted in zip(args, linear, strict=True)]
+    like = next(bar for bar in cotangents if type(bar) is not ad.Zero)
+    bars = [_dense(bar, like) for bar in cotangents]
+    bars = transposed.bind(*align(*bars, *args[parts:]))
+    bars = [*bars, *[None] * (len(args) - parts)]
+    return [bar if wanted else None for bar, wanted in zip(bars, linear, strict=True)]
+
+
+def _dense(x, like):
+    """x, or the zeros that it stands for, which vary over devices as another array does."""
+    if type(x) is not ad.Zero:
+        return x
+    shape, dtype = x.aval.shape, x.aval.dtype  # pyright: ignore[reportAttributeAccessIssue]
+    return jnp.zeros_like(like, shape=shape, dtype=dtype)

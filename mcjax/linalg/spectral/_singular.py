@@ -11,10 +11,9 @@ A v_j = σ_j u_j and Aᴴ u_j = σ_j v_j, and fix the common phase. For all colu
 
 JAX gets to see (*). K = 0 in a cluster of equal singular values. Those at zero are one cluster with the
 null space, since -σ is an eigenvalue as well: L and Σ⁻¹ are zero there too. Columns of a cluster have the
-derivative of some basis of it, and second derivatives that are NaN, unless they vanish.
+derivative of some basis of it, and second derivatives that are NaN, unless they vanish. `_svd` audits them.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import ad
@@ -33,32 +32,27 @@ def factors(A, full_matrices):
     return U, jnp.where(finite[..., 0], s, jnp.nan), V
 
 
-def _evaluate(A):
-    U, s, V = factors(A, full_matrices=False)
-    return U, s, V, jnp.zeros_like(V), jnp.zeros_like(U)
-
-
-singular_p = native_primitive("singular_value_decomposition", _evaluate)
-
-
 def singular(A):
-    """U, σ descending, V, and zeros whose tangents are T and Ȧ V. A must not be wide."""
-    return singular_p.bind(A)
+    """U, σ descending, V, with the derivatives of some basis at ties. A must not be wide."""
+    return tuple(singular_p.bind(A))
+
+
+singular_p = native_primitive("singular_value_decomposition", lambda A: factors(A, False))
 
 
 def _jvp(primals, tangents):
     (A,), (E,) = primals, tangents
-    U, s, V, *probes = singular(A)
+    U, s, V = singular(A)
     if type(E) is ad.Zero:
-        return (U, s, V, *probes), tuple(map(zero, (U, s, V, *probes)))
-    X, Y, T, moved = _perturbation(A, U, s, V, E)
-    return (U, s, V, *probes), (X, diagonal(T).real, Y, T, moved)
+        return (U, s, V), (zero(U), zero(s), zero(V))
+    X, Y, T, _ = perturbation(A, U, s, V, E)
+    return (U, s, V), (X, diagonal(T).real, Y)
 
 
 ad.primitive_jvps[singular_p] = _jvp
 
 
-def _perturbation(A, U, s, V, E):
+def perturbation(A, U, s, V, E):
     """X, Y and T of (*), and Ȧ V."""
     U0, s0, V0 = lax.stop_gradient((U, s, V))
     same, none = tied(-s0), vanishing(s0)
@@ -86,8 +80,14 @@ def _perturbation(A, U, s, V, E):
         X = matmul(U0, even + odd - P * inverse) + above * inverse
         return X, matmul(V0, even - odd), T
 
+    def transposed(_, cotangents):
+        X, Y, T = cotangents
+        left, right = matmul(U0.mT, X), matmul(V0.mT, Y)
+        even, S = left + right, L * (left - right)
+        T = T + K * even
+        above = matmul(U0.conj(), (T + S) / 2 - left * inverse) + X * inverse
+        return above, matmul(V0.conj(), (T - S) / 2), embed(diagonal(even)) / 2
+
     above, below = matmul(E, V), matmul(E.mT.conj(), U)
     rhs = above, below, 0 * below  # JAX transposes a right-hand side linear in E as a whole
-    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in rhs]
-    transposed = lambda _, bars: jax.linear_transpose(lambda *r: solve(None, r), *shapes)(bars)  # noqa: E731
     return *lax.custom_linear_solve(equations, rhs, solve, transposed), above

@@ -4,18 +4,17 @@ The derivatives are those of `_singular`. They are audited as in `_eigh`, since 
 eigenvector of [0, A; Aᴴ, 0] for σ_j. At a tie c > 0 they exist
 
     along E                if T_cc is a multiple of I, T the Hermitian part of Uᴴ E V;
-    of a loss(U, σ, V)     if sk(Ūᵀ U + V̄ᵀ V)_cc = 0 off the diagonal, and σ̄ is constant on c.
+    of a loss(U, σ, V)     if sk(Uᵀ Ū + Vᵀ V̄)_cc = 0 off the diagonal, and σ̄ is constant on c.
 
 At zero, o, the eigenvalues σ, -σ and the null space are tied, so that U_o and V_o turn on their own:
 
     along E                if Uᴴ E V and (I - U Uᴴ) E V vanish in the columns o;
-    of a loss(U, σ, V)     if σ̄_o = 0,   sk(Ūᵀ U)_oo = sk(V̄ᵀ V)_oo = 0,   (I - U Uᴴ) conj(Ū_o) = 0.
+    of a loss(U, σ, V)     if σ̄_o = 0,   sk(Uᵀ Ū)_oo = sk(Vᵀ V̄)_oo = 0,   (I - U Uᴴ) conj(Ū_o) = 0.
 
 The columns of U beyond n are a basis of the null space, of which only the span is defined: Ū₂ must
-have sk(Ū₂ᵀ U₂) = 0.
+have sk(U₂ᵀ Ū₂) = 0.
 """
 
-from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -23,14 +22,15 @@ from jax import lax
 from jax.interpreters import ad
 from jaxtyping import Array, Float, Num
 
+from ..._core._axes import align
 from ..._core._check import matrix
 from ..._core._matmul import matmul, norm
 from ..._core._shapes import Rectangle
 from ..dense._qr import complete
-from ._clusters import broken, cluster_mean, inside, relative, tied, vanishing
+from ._clusters import OFF, broken, cluster_mean, inside, poison, relative, tied, vanishing
 from ._decomposition import diagonal, embed
-from ._native import native_primitive, zero
-from ._singular import singular
+from ._native import linear_pair, native_primitive, zero
+from ._singular import factors, perturbation
 
 
 class Svd(NamedTuple):
@@ -62,7 +62,7 @@ def svd(A: Rectangle, full_matrices: bool = True, *, degenerate: str = "nan") ->
       have them. Columns of U and Vᴴ have a common phase that is arbitrary: what depends on it has
       the derivative for which Im(u_jᴴ u̇_j + v_jᴴ v̇_j) = 0. NaN for a matrix that is not finite.
 
-    Errors: eps ‖A‖ in S, eps ‖A‖ / gap in a vector. Cost: LAPACK's; a gradient 9 products more.
+    Errors: eps ‖A‖ in S, eps ‖A‖ / gap in a vector. Cost: LAPACK's; a gradient 7 products more.
     Source: Kasim (2020), arXiv 2011.04366; Townsend, Differentiating the singular value decomposition
     (2016); Horn and Johnson, Matrix Analysis (2013), section 7.3.
     """
@@ -77,8 +77,7 @@ def svd(A: Rectangle, full_matrices: bool = True, *, degenerate: str = "nan") ->
         I = jnp.broadcast_to(jnp.eye(m, dtype=A.dtype), (*A.shape[:-1], m))  # noqa: E741
         s = jnp.zeros_like(A.real, shape=(*A.shape[:-2], 0))
         return Svd(I if full_matrices else A, s, A.mT[..., :0])
-    U, s, V, *probes = singular(A)
-    U, s, V = _audited(U, s, V, probes, degenerate)
+    U, s, V, *_ = (nan_p if degenerate == "nan" else project_p).bind(A)
     if full_matrices and m > n:
         U2 = complete(U)[..., n:]
         U2 = audit_p.bind(U2, lax.stop_gradient(U2))[0] if degenerate == "nan" else U2
@@ -86,61 +85,59 @@ def svd(A: Rectangle, full_matrices: bool = True, *, degenerate: str = "nan") ->
     return Svd(U, s, V.mT.conj())
 
 
-def _audited(U, s, V, probes, degenerate):
-    """(U, s, V), whose derivatives at ties are those that exist."""
-    U0, s0, V0 = lax.stop_gradient((U, s, V))
-    same, none = tied(-s0), vanishing(s0)
-    dead = none[..., :, None] & none[..., None, :]
-    cuts = [1, *(X.shape[-2] for X in (U, V, *probes))]
+def _along(X, Y, T, M, U, V, s):
+    """U̇, V̇ and T, NaN in the columns that do not exist, and M = Ȧ V."""
+    same, none, both = _ties(s)
+    size, P = norm(M)[..., 0], matmul(U.mT.conj(), M)
+    turned = _largest(inside(T, same)) + _largest(jnp.where(both, P, 0)) + _outside(U, M, P, none)
+    split = _split(diagonal(T).real, size, same, none)
+    nan = poison(broken(relative(turned, size), split, _alike(s), same), T)
+    return X + nan[..., None, :], Y + nan[..., None, :], T + embed(nan), M
 
-    def packed(s, *rest):  # one array: JAX wants tangents of all parts, or of none
-        return jnp.concatenate([s[..., None, :].astype(V.dtype), *rest], -2)
 
-    def parts(X):
-        pieces = [X[..., i:j, :] for i, j in pairwise(accumulate(cuts, initial=0))]
-        return pieces[0][..., 0, :].real, *pieces[1:]
+def _of_loss(X, Y, T, M, U, V, s):
+    """Cotangents of U̇, V̇, T and Ȧ V, or NaN if there is no gradient."""
+    same, none, both = _ties(s)
+    left, right = matmul(U.mT, X), matmul(V.mT, Y)
+    size, weights = (norm(X) + norm(Y))[..., 0], diagonal(T).real
+    turned = _largest(inside(_skew(left + right), same)) + _outside(U.conj(), X, left, none)
+    turned = turned + _largest(jnp.where(both, jnp.abs(_skew(left)) + jnp.abs(_skew(right)), 0))
+    split = _split(weights, jnp.abs(weights).max(-1, keepdims=True), same, none)
+    nan = poison(broken(relative(turned, size), split, _alike(s), same), T)
+    return X, Y, T + embed(nan), M
 
-    def target(d):
-        return jnp.where(none, 0, cluster_mean(d, same))
 
-    def violation(d, size):
-        return relative(jnp.abs(d - target(d)), size)
+def _averaged(X, Y, T, M, U, V, s):
+    """T, whose diagonal is the same over a cluster, and 0 at zero; the rest as it is."""
+    same, none, _ = _ties(s)
+    d = diagonal(T)
+    return X, Y, T + embed(_expected(d, same, none) - d), M
 
-    alike = violation(s0, s0[..., :1])
 
-    def forwards(_, moved):  # of tangents; and of values, of which T and M are zero: no change
-        s, U, V, T, M = parts(moved)
-        slopes = diagonal(T).real
-        if degenerate == "project":
-            return packed(s + target(slopes) - slopes, U, V, T, M)
-        size, P = norm(M)[..., 0], matmul(U0.mT.conj(), M)
-        turned = _largest(inside(T, same)) + _largest(jnp.where(dead, P, 0))
-        turned = turned + jnp.where(none, _largest(M - matmul(U0, P)), 0)
-        bad = broken(relative(turned, size), violation(slopes, size), alike, same)
-        poison = jnp.where(bad, jnp.nan, 0).astype(s.dtype)
-        column = poison[..., None, :].astype(V.dtype)
-        return packed(s + poison, U + column, V + column, T, M)
+def _ties(s):
+    """Whether σ_i and σ_j are tied, whether σ_j is with zero, and whether both are."""
+    none = vanishing(s)
+    return tied(-s), none, none[..., :, None] & none[..., None, :]
 
-    def backwards(_, cotangents):
-        s, U, V, T, M = parts(cotangents)
-        wanted = embed((target(s) - s).astype(T.dtype))
-        if degenerate == "project":
-            return packed(s, U, V, T + wanted, M)
-        left, right = matmul(U.mT, U0), matmul(V.mT, V0)
-        outside = jnp.where(none, _largest(U.conj() - matmul(U0, left.mT.conj())), 0)
-        turned = _largest(inside(_skew(left + right), same)) + outside
-        turned = turned + _largest(jnp.where(dead, jnp.abs(_skew(left)) + jnp.abs(_skew(right)), 0))
-        bad = broken(
-            relative(turned, (norm(U) + norm(V))[..., 0]),
-            violation(s, jnp.abs(s).max(-1, keepdims=True)),
-            alike,
-            same,
-        )
-        return packed(s, U, V, T + embed(jnp.where(bad, jnp.nan, 0).astype(T.dtype)), M)
 
-    x = packed(s, U, V, *probes)
-    s, U, V, *_ = parts(lax.custom_linear_solve(lambda x: x, x, forwards, backwards))
-    return U, s, V
+def _alike(s):
+    same, none, _ = _ties(s)
+    return _split(s, s[..., :1], same, none)
+
+
+def _outside(U, X, P, columns):
+    """The largest entries of (I - U Uᴴ) X, P = Uᴴ X, in some columns. Square U leave none."""
+    if U.shape[-2] == U.shape[-1]:
+        return jnp.zeros_like(columns, U.real.dtype)
+    return jnp.where(columns, _largest(X - matmul(U, P)), 0)
+
+
+def _expected(d, same, none):
+    return jnp.where(none, 0, cluster_mean(d, same))
+
+
+def _split(d, size, same, none):
+    return relative(jnp.abs(d - _expected(d, same, none)), size)
 
 
 def _skew(M):
@@ -151,10 +148,31 @@ def _largest(X):
     return jnp.abs(X).max(-2)
 
 
+def _audited(name, audit):
+    """The decomposition twice, the first time with derivatives that are audited."""
+    primitive = native_primitive(name, lambda A: 2 * factors(A, full_matrices=False))
+
+    def jvp(primals, tangents):
+        (A,), (E,) = primals, tangents
+        *_, U, s, V = results = primitive.bind(A)
+        if type(E) is ad.Zero:
+            return results, tuple(map(zero, results))
+        plain = perturbation(A, U, s, V, E)
+        both = (audit.bind(*align(*plain, *lax.stop_gradient((U, V, s)))), plain)
+        return results, [x for X, Y, T, _ in both for x in (X, diagonal(T).real, Y)]
+
+    ad.primitive_jvps[primitive] = jvp
+    return primitive
+
+
+nan_p = _audited("svd", linear_pair("svd_audit", _along, _of_loss, 4))
+project_p = _audited("svd_project", linear_pair("svd_average", _averaged, _averaged, 4))
+
+
 def _examine(U2_bar, U2):
     """A cotangent, or NaN if the loss changes as the basis is turned."""
-    M = matmul(U2_bar.mT, U2)
-    rounding = 100 * U2.shape[-2] * jnp.finfo(U2.dtype).eps
+    M = matmul(U2.mT, U2_bar)
+    rounding = OFF * U2.shape[-2] * jnp.finfo(U2.dtype).eps
     turned = jnp.abs(_skew(M)).max((-2, -1), keepdims=True, initial=0.0)
     return (jnp.where(turned > rounding * norm(U2_bar), jnp.nan, U2_bar),)
 
