@@ -3,6 +3,8 @@
 The rooms are loaded when first touched, so that ``import mcjax`` costs nothing:
 
 - ``mcjax.linalg``: SciPy's linear algebra, with derivatives.
+- ``mcjax.solve``: x(θ) defined by an equation: roots, minima, constrained minima, with certificates.
+- ``mcjax.ode``: gradients of the solutions of differential equations, for diffrax.
 - ``mcjax.verify``: is this derivative right? ``mcjax.check`` is its short form.
 """
 
@@ -10,11 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcjax import linalg, verify
+    from mcjax import linalg, ode, solve, verify
     from mcjax.verify import check
 
 __version__ = "0.1.0"
-__all__ = ["check", "linalg", "verify"]
+__all__ = ["check", "linalg", "ode", "solve", "verify"]
 
 
 def __getattr__(name: str):

@@ -1,0 +1,129 @@
+"""One arc of a hybrid solution: from one event to the next, or to the end.
+
+Which event comes next is found outside of the derivative (`_crossing`). The event time is then the root of
+h(t, φ(t)), φ the flow from the start of the arc, by Newton's method, and differentiated as a root.
+
+A guard that falls through zero with ḣ² ≤ 2 |ḧ| δ is within δ of not doing so. With δ what the tolerance
+of the solution makes of h, that is a grazing event.
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ._crossing import first_crossing
+from ._flow import Flow, frozen
+
+_POLISH = 4  # steps of Newton's method, from where the interpolant of the solver has its root
+
+
+class Outcome(IntEnum):
+    """What an arc ends with."""
+
+    no_event = 0
+    event = 1
+    grazing = 2
+    not_located = 3
+    failed = 4
+
+
+class Arcs(eqx.Module):
+    """A flow, guards (t, y, args) ↦ h and resets (t, y, args) ↦ y⁺ of vectors y."""
+
+    flow: Flow
+    guards: list[Callable]
+    resets: list[Callable]
+    args: Any
+
+    def guard(self, which, t, y):
+        """The guard of a number."""
+        return lax.switch(which, [lambda t, y, h=h: h(t, y, self.args) for h in self.guards], t, y)
+
+    def reset(self, which, t, y):
+        """The reset of a number."""
+        return lax.switch(which, [lambda t, y, g=g: g(t, y, self.args) for g in self.resets], t, y)
+
+    def next_event(self, t, t1, y):
+        """Time and state before the first event after t, or at t1, which guard, and the `Outcome`."""
+        first, which = _locate(*frozen((self, t, t1, y)))
+        happened = jnp.isfinite(first.time)
+        start = jnp.where(happened, first.time, t1)
+
+        def residual(time):
+            def event():
+                return self.guard(which, time, self.flow(t, time, y)[0])
+
+            return lax.cond(happened, event, lambda: time - t1)
+
+        end = lax.custom_root(residual, start, _newton, _divide)
+        y_end, okay = self.flow(t, end, y)
+        outcome = self._outcome(which, end, y_end, happened)
+        outcome = jnp.where(first.grazes, Outcome.grazing, outcome)
+        failed = ~first.okay | (~okay & ~first.grazes)
+        return end, y_end, which, jnp.where(failed, Outcome.failed, outcome)
+
+    def _outcome(self, which, t, y, happened):
+        self, t, y = frozen((self, t, y))
+        h, slope, curvature = _along_flow(self, which, t, y)
+        tolerance = _tolerance(self, partial(self.guard, which), t, y)
+        grazing = (slope >= 0) | (slope**2 <= 2 * jnp.abs(curvature) * tolerance)
+        event = jnp.where(grazing, Outcome.grazing, Outcome.event)
+        event = jnp.where(jnp.abs(h) <= 10 * tolerance, event, Outcome.not_located)
+        return jnp.where(happened, event, Outcome.no_event)
+
+
+def _newton(residual, time):
+    def step(_, time):
+        value, slope = jax.jvp(residual, (time,), (jnp.ones_like(time),))
+        return time - value / slope
+
+    return lax.fori_loop(0, _POLISH, step, time)
+
+
+def _divide(linear, y):
+    return y / linear(jnp.ones_like(y))
+
+
+def _along_flow(arcs, which, t, y):
+    """h, ḣ, ḧ along the solution."""
+
+    def rate(h):
+        def derivative(t, y):
+            return jax.jvp(h, (t, y), (jnp.ones_like(t), arcs.flow.velocity(t, y)))[1]
+
+        return derivative
+
+    def h(t, y):
+        return arcs.guard(which, t, y)
+
+    return h(t, y), rate(h)(t, y), rate(rate(h))(t, y)
+
+
+def _tolerance(arcs, h, t, y):
+    """What the tolerance of the solution makes of a function of it."""
+    controller, eps = arcs.flow.controller, float(jnp.finfo(y.dtype).eps)
+    rtol, atol = (getattr(controller, name, eps**0.5) for name in ("rtol", "atol"))
+    slope = jax.grad(h, 1)(t, y)
+    return jnp.abs(slope * (atol + rtol * jnp.abs(y))).sum() + eps * jnp.abs(slope * y).sum()
+
+
+def _locate(arcs, t, t1, y):
+    """The `Crossing` that is first, and the number of its guard.
+
+    For every guard by itself: of two that fall within one step, the first is wanted.
+    """
+
+    def crossing_of(which):
+        guard, tolerance = partial(arcs.guard, which), partial(_tolerance, arcs)
+        return first_crossing(arcs.flow, guard, tolerance, t, t1, y)
+
+    crossings = jax.vmap(crossing_of)(jnp.arange(len(arcs.guards)))
+    which = jnp.argmin(crossings.time)
+    first = jax.tree.map(lambda x: x[which], crossings)
+    return first._replace(okay=crossings.okay.all()), which

@@ -1,0 +1,83 @@
+"""What the solve for λ is given: its solver, its tolerances, its stops, its first step."""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ._adjoint_solve import solve_adjoint
+
+
+def backward(
+    problem, moments, jumps, t0, t1, integrate, result, *,
+    adjoint, solver, stepsize_controller, max_steps, **_,
+):  # fmt: skip
+    """(λ(t0), dL/dθ, its error number) for jumps (k, n) at save times (k,): NaN where a solve failed."""
+    order = jnp.argsort(-moments)
+    sigma, jumps = -moments[order], jumps[order]
+    # λ is zero after the last save time, unless a cost feeds it.
+    begin = t1 if problem.source is not None else jnp.minimum(-sigma[0], t1)
+    stops = [] if len(sigma) == 1 else [sigma]
+    controller = adjoint.stepsize_controller
+    if controller is None:
+        controller = tighter(stepsize_controller, adjoint.tolerance, problem.unravel)
+    found = solve_adjoint(
+        problem,
+        problem.terms,
+        adjoint.solver or _root_finder_too(solver, adjoint.tolerance, problem.unravel),
+        reversed_stops(controller, stepsize_controller, stops),
+        sigma,
+        jumps,
+        t0,
+        begin,
+        first_step(problem.trajectory),
+        adjoint.max_steps or 16 * max_steps,
+        integrate,
+    )
+    right = result == diffrax.RESULTS.successful
+    return jax.tree.map(lambda x: jnp.where(right, x, jnp.nan), found)
+
+
+def reversed_stops(controller, forward, stops):
+    """`controller` that stops at given σ, and where the field of the solution jumps."""
+    if isinstance(forward, diffrax.ClipStepSizeController) and forward.jump_ts is not None:
+        stops = [*stops, -forward.jump_ts]
+    if not stops:
+        return controller
+    return diffrax.ClipStepSizeController(controller, jump_ts=jnp.concatenate(stops))
+
+
+def tighter(controller, tolerance, unravel):
+    """The controller of the solution with its tolerances times `tolerance`, for flat states."""
+    if isinstance(controller, diffrax.ClipStepSizeController):
+        controller = controller.controller
+    if not isinstance(controller, diffrax.PIDController):
+        raise ValueError(
+            f"GaussAdjoint: {type(controller).__name__} does not say how accurate the gradient is to "
+            "be. Pass GaussAdjoint(stepsize_controller=diffrax.PIDController(rtol=..., atol=...))."
+        )
+    return _scale(controller, tolerance, unravel)
+
+
+def _root_finder_too(solver, tolerance, unravel):
+    """An implicit solver with the tolerances of its root finder tightened alike."""
+    if not isinstance(solver, diffrax.AbstractImplicitSolver):
+        return solver
+    finder = solver.root_finder
+    if not all(hasattr(finder, name) for name in ("rtol", "atol", "norm")):
+        return solver
+    return eqx.tree_at(lambda s: s.root_finder, solver, _scale(finder, tolerance, unravel))
+
+
+def _scale(x, tolerance, unravel):
+    norm = x.norm
+    new = (tolerance * x.rtol, tolerance * x.atol, lambda y: norm(unravel(y)))
+    return eqx.tree_at(lambda x: (x.rtol, x.atol, x.norm), x, new)
+
+
+def first_step(path):
+    """The size of the last accepted step, or of the one before where that was cut at the end."""
+    sizes = path.right - path.left
+    last = jnp.maximum(path.count - 1, 0)
+    dt0 = jnp.maximum(sizes[last], jnp.where(last > 0, sizes[last - 1], 0))
+    return jnp.where(jnp.isfinite(dt0) & (dt0 > 0), dt0, 1)

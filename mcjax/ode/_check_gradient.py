@@ -1,0 +1,278 @@
+"""Is the gradient of a loss of an ODE solution right? Five comparisons that share no fault.
+
+adjoints     two adjoints against each other: the derivative of the numerical solution (discrete) and the
+             numerical solution of the derivative (continuous). They agree where the step sizes, which
+             the solution alone has chosen, serve its derivative, too.
+Taylor       g·v of each against L(p + h v) - L(p - h v), extrapolated in h, of more digits; the remainder
+             L(p + h v) - L(p) - h g·v is of order h² for the right g, of order h for a wrong one.
+tighter      the second gradient, whose error is controlled, against itself at a tenth of the tolerance:
+             what its steps and its quadrature leave.
+functional   the error of the loss itself, by residuals weighted with the adjoint (`_functional_error`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from ._flow import SOLVER, tolerant
+from ._functional_error import functional_error
+from ._gauss import GaussAdjoint
+from ._replay import ReplayAdjoint
+
+ADJOINTS = (ReplayAdjoint(), GaussAdjoint())
+
+_STEPS = 2.0 ** -np.arange(3, 15)  # relative to the parameters
+_MORE_STEPS = 64  # for the solutions of more digits, of which no step is kept
+_LOOSE = 0.1  # an agreement that lets more pass is none
+_SLACK = 100  # times rtol: what a gradient of a good solution may be wrong by
+
+
+@dataclass(frozen=True)
+class GradientPart:
+    """One comparison: relative difference found and allowed, what was compared, and the verdict."""
+
+    name: str
+    verdict: Literal["right", "wrong", "undecided"]
+    found: float
+    allowed: float
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """The comparisons. Print it, or ask `.ok`."""
+
+    parts: tuple[GradientPart, ...]
+    loss: float
+    gradients: tuple[Any, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong, and a gradient was compared with differences."""
+        return self.verdict == "right"
+
+    @property
+    def verdict(self) -> Literal["right", "wrong", "undecided"]:
+        """Wrong if any part is; right if differences say so; else undecided."""
+        if any(p.verdict == "wrong" for p in self.parts):
+            return "wrong"
+        decided = any(p.verdict == "right" and p.name.startswith("Taylor") for p in self.parts)
+        return "right" if decided else "undecided"
+
+    def raise_if_wrong(self) -> None:
+        """Raise an AssertionError with this report if anything is wrong."""
+        if self.verdict == "wrong":
+            raise AssertionError(str(self))
+
+    def __str__(self) -> str:
+        lines = [f"gradient of a loss {self.loss:.10g}: {self.verdict}", ""]
+        lines += [f"{'part':34}{'verdict':11}{'found':>9}{'allowed':>9}  detail"]
+        for p in self.parts:
+            numbers = f"{p.found:9.1e}{p.allowed:9.1e}"
+            lines.append(f"{p.name:34}{p.verdict:11}{numbers}  {p.detail}".rstrip())
+        return "\n".join(lines)
+
+
+def check_ode_gradient(
+    f: Callable,
+    loss: Callable,
+    ts,
+    y0,
+    args=None,
+    *,
+    adjoints: tuple[diffrax.AbstractAdjoint, diffrax.AbstractAdjoint] = ADJOINTS,
+    solver: diffrax.AbstractSolver = SOLVER,
+    stepsize_controller: diffrax.PIDController | None = None,
+    max_steps: int = 4096,
+    seed: int = 0,
+) -> GradientReport:
+    """Check the gradient in y0 and args of loss(y at ts), y' = f(t, y, args), y(ts[0]) = y0.
+
+    Args:
+      f: (t, y, args) ↦ y'.
+      loss: ys ↦ a number, ys the states at ts with a leading axis.
+      ts: (m,), increasing; the solution starts at ts[0].
+      y0, args: where to check. Gradients are taken in their floating-point arrays.
+      adjoints: of diffrax or of this room: the one in question, and one whose error is controlled; by
+        default ReplayAdjoint and GaussAdjoint.
+      solver, stepsize_controller, max_steps: of the solution in question; by default
+        Tsit5, and a PIDController with rtol = atol = √eps.
+      seed: of the direction of the differences.
+
+    Returns:
+      A `GradientReport`. A part is wrong if the relative difference exceeds `allowed`: a hundred times rtol,
+      at most 0.1, and what rounding and the tolerance leave of differences. The error of the loss is wrong
+      beyond 0.1.
+
+    It runs programs, and is not to be called under `jax.jit`.
+    Cost: four gradients and some dozen solutions of three digits more. Source: Griewank and Walther,
+      Evaluating Derivatives (2008); Sapienza et al. (2024), arXiv 2406.09699, on error control.
+    """
+    problem = _Solve(f, loss, jnp.asarray(ts), solver, max_steps)
+    moving, rest = eqx.partition((y0, args), eqx.is_inexact_array)
+    if not jax.tree.leaves(moving):
+        raise ValueError("check_ode_gradient: y0 and args hold no floating-point arrays")
+    point, unravel = ravel_pytree(moving)
+    controller = tolerant(stepsize_controller, point.dtype)
+    allowed = min(_SLACK * float(controller.rtol), _LOOSE)
+
+    def value(point, controller, adjoint):
+        y0, args = eqx.combine(unravel(point), rest)
+        return problem.loss_of(y0, args, controller, adjoint)
+
+    parts, gradients, names = [], [], [type(a).__name__ for a in adjoints]
+    for adjoint, name in zip(adjoints, names, strict=True):
+        gradient, failure = _gradient(value, point, controller, adjoint)
+        gradients.append(gradient)
+        parts += [failure(name)] if failure else []
+    first, second = gradients
+    parts.append(_apart("adjoints", first, second, allowed, f"{names[0]} against {names[1]}"))
+    tight = _tightened(controller, 0.1, point.dtype)
+    closer, _ = _gradient(value, point, tight, adjoints[1])
+    parts.append(_apart("tighter", second, closer, allowed, f"{names[1]}, rtol and rtol/10"))
+    parts += _taylor(value, point, controller, gradients, names, allowed, seed)
+    error, size = problem.error(y0, args, controller)
+    parts.append(_functional(error, size))
+    gradients = tuple(None if g is None else unravel(g) for g in gradients)
+    return GradientReport(tuple(parts), size, gradients)
+
+
+class _Solve(eqx.Module):
+    """The solution in question and its loss."""
+
+    f: Callable
+    loss: Callable
+    ts: jax.Array
+    solver: diffrax.AbstractSolver
+    max_steps: int
+
+    def solve(self, y0, args, controller, adjoint, saveat):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(self.f),
+            self.solver,
+            self.ts[0],
+            self.ts[-1],
+            None,
+            y0,
+            args,
+            stepsize_controller=controller,
+            max_steps=self.max_steps * (_MORE_STEPS if _keeps_nothing(adjoint, saveat) else 1),
+            adjoint=adjoint,
+            saveat=saveat,
+            throw=False,
+        )
+
+    def loss_of(self, y0, args, controller, adjoint):
+        saveat = diffrax.SaveAt(ts=self.ts)
+        solution = self.solve(y0, args, controller, adjoint, saveat)
+        okay = solution.result == diffrax.RESULTS.successful
+        return jnp.where(okay, self.loss(solution.ys), jnp.nan)
+
+    def error(self, y0, args, controller):
+        """|estimated error| and |value| of the loss."""
+        saveat, adjoint = diffrax.SaveAt(dense=True), diffrax.ForwardMode()
+
+        @eqx.filter_jit
+        def run(y0, args):
+            solution = self.solve(y0, args, controller, adjoint, saveat)
+            return functional_error(self.f, solution, self.loss, self.ts, args, solver=self.solver)
+
+        found = run(y0, args)
+        return abs(float(found.estimate)), max(abs(float(found.value)), 1e-300)
+
+
+def _keeps_nothing(adjoint, saveat):
+    return isinstance(adjoint, diffrax.ForwardMode) and not saveat.dense
+
+
+def _gradient(value, point, controller, adjoint):
+    """The gradient, or None and the part that says why there is none."""
+    try:
+        run = eqx.filter_jit(lambda point: jax.grad(value)(point, controller, adjoint))
+        return np.asarray(run(point), float), None
+    except Exception as error:  # an adjoint that raises is a finding
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
+        return None, lambda name: GradientPart(name, "wrong", np.inf, 0.0, f"raised {said}")
+
+
+def _tightened(controller, factor, dtype):
+    floor = 500 * float(jnp.finfo(dtype).eps)
+    tight = (max(controller.rtol * factor, floor), max(controller.atol * factor, floor))
+    return eqx.tree_at(lambda c: (c.rtol, c.atol), controller, tight)
+
+
+def _apart(name, a, b, allowed, detail):
+    if a is None or b is None:
+        return GradientPart(name, "undecided", np.inf, allowed, "a gradient is missing")
+    size = max(np.linalg.norm(b), 1e-300)
+    return _part(name, np.linalg.norm(a - b) / size, allowed, detail)
+
+
+def _functional(error, size):
+    if not np.isfinite(error):
+        detail = "the adjoint for the error of the loss was not found"
+        return GradientPart("functional", "undecided", error, _LOOSE, detail)
+    return _part("functional", error / size, _LOOSE, f"the loss {size:.4g} misses {error:.1e}")
+
+
+def _part(name, found, allowed, detail):
+    return GradientPart(name, "right" if found <= allowed else "wrong", found, allowed, detail)
+
+
+def _taylor(value, point, controller, gradients, names, allowed, seed):
+    """g·v against extrapolated central differences, and the order of the remainder.
+
+    v is as large as the parameters, and zero where they are: concentrations do not become negative.
+    """
+    size = np.abs(np.asarray(point))
+    size = size if size.any() else np.ones_like(size)
+    v = size * np.random.default_rng(seed).uniform(-1, 1, point.shape)
+    tight, adjoint = _tightened(controller, 1e-3, point.dtype), diffrax.ForwardMode()
+    run = eqx.filter_jit(lambda point: value(point, tight, adjoint))
+    middle, moved = float(run(point)), {}
+    for h in _STEPS:
+        moved[h] = [float(run(point + s * h * jnp.asarray(v, point.dtype))) for s in (1, -1)]
+    noise = 10 * float(tight.rtol) * max(abs(middle), 1e-300)
+    slope, bar = _extrapolated(moved, noise)
+    for name, gradient in zip(names, gradients, strict=True):
+        if gradient is not None:
+            yield _slope_part(
+                f"Taylor, {name}", gradient @ v, slope, bar, allowed, middle, moved, noise
+            )
+
+
+def _extrapolated(moved, noise):
+    """The derivative from central differences of the pair of steps with the smallest error bar."""
+    central = [(right - left) / (2 * h) for h, (right, left) in moved.items()]
+    values = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(central)]
+    bars = [
+        abs(value - before) + noise / h
+        for (before, value), h in zip(pairwise(values), _STEPS[2:], strict=True)
+    ]
+    best = int(np.argmin(np.where(np.isfinite(bars), bars, np.inf)))
+    return values[best + 1], bars[best]
+
+
+def _slope_part(name, found, slope, bar, allowed, middle, moved, noise):
+    size = max(abs(slope), 1e-300)
+    difference, limit = abs(found - slope) / size, allowed + 3 * bar / size
+    remainders = {h: abs(right - middle - h * found) for h, (right, _) in moved.items()}
+    seen = [h for h in _STEPS if remainders[h] > 10 * noise]
+    order = "" if len(seen) < 3 else f", remainder of order {_order(remainders, seen[-3:]):.1f}"
+    detail = f"{found:.10g}, differences {slope:.10g} ± {bar:.0e}{order}"
+    if limit > _LOOSE + allowed and difference <= limit:
+        return GradientPart(name, "undecided", difference, limit, detail)
+    return _part(name, difference, limit, detail)
+
+
+def _order(remainders, steps):
+    return np.polyfit(np.log(steps), np.log([remainders[h] for h in steps]), 1)[0]

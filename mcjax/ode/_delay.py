@@ -1,0 +1,115 @@
+"""Equations with a constant delay: y'(t) = f(t, y(t), y(t - τ)), y = ψ before t₀.
+
+Cut time into pieces of length τ and put y_k(s) = y(t₀ + k τ + s), 0 ≤ s ≤ τ. Then (method of steps)
+
+    y_k'(s) = f(t₀ + k τ + s, y_k, y_{k-1}),      y_{-1}(s) = ψ(t₀ - τ + s),      y_k(0) = y_{k-1}(τ):
+
+without delay, for all pieces at once. The starts are found one by one: the k-th pass solves the pieces 0 .. k
+over one delay, and its end y_k(τ) is the start of y_{k+1}. Nothing is interpolated, and the kinks that
+the start sends through the solution at multiples of τ are ends of pieces. τ is an end of a flow, and
+derivatives in it, as in the rest, are those of a flow.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool
+
+from ._flow import SOLVER, flow_of, only_if, vector
+
+
+class DelaySolution(NamedTuple):
+    """y(t1), y at t0 + k delay, k = 1 .. max_delays (t1 if that is earlier), and whether both are right."""
+
+    y1: Any
+    ys: Any
+    successful: Bool[Array, ""]
+
+
+def delay_solve(
+    f: Callable,
+    history: Callable,
+    delay,
+    t0,
+    t1,
+    args=None,
+    *,
+    max_delays: int,
+    solver: diffrax.AbstractSolver = SOLVER,
+    stepsize_controller: diffrax.AbstractStepSizeController | None = None,
+    max_steps: int = 4096,
+    adjoint: diffrax.AbstractAdjoint | None = None,
+) -> DelaySolution:
+    """The solution of y'(t) = f(t, y(t), y(t - delay), args) with derivatives in the delay, too.
+
+    Args:
+      f: (t, y, y_delayed, args) ↦ y'.
+      history: (t, args) ↦ y, for t <= t0, a pytree of real arrays. y(t0) is history(t0, args).
+      delay: τ > 0, a number. t0, t1: times, t0 < t1.
+      max_delays: at least (t1 - t0) / delay: into so many pieces the time is cut.
+      solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`, for each piece; by default Tsit5,
+        and a PIDController with rtol = atol = √eps.
+      adjoint: how flows are differentiated. By default by error-controlled sensitivities, in all modes
+        and at every order.
+
+    Returns:
+      y1: y(t1). For y at many times, `jax.vmap` over t1.
+      ys: y at the ends of the pieces, with a leading axis of max_delays.
+      successful: false if the solver failed, max_delays was too small, or the delay was not positive: y1
+        and ys are NaN then.
+
+    Derivatives: in delay, t0, t1, args and what f and history close over. Where t1 - t0 is the delay
+      y'(t1) jumps, and the derivative is between those of its sides.
+
+    Errors: the tolerance. Cost: max_delays passes of an equation of n max_delays states, and sensitivities of
+      them. Source: Bellen and Zennaro, Numerical Methods for Delay Differential Equations (2003), 3.1.
+    """
+    start, unravel = vector(history(t0, args))
+    delay, t0, t1 = (jnp.asarray(t, start.dtype) for t in (delay, t0, t1))
+    if delay.shape != ():
+        raise ValueError(f"delay_solve: the delay is one number, got shape {delay.shape}")
+    pieces = jnp.arange(max_delays)
+
+    def rates(k, s, ys, args):
+        """y_0' .. y_k', and zero for the pieces that have no start yet."""
+
+        def rate(piece, y, delayed):
+            t = t0 + piece.astype(s.dtype) * delay + s
+            value = f(t, unravel(y), unravel(delayed), args)
+            return jnp.where(piece <= k, _flat(value, y), 0)
+
+        before = _flat(history(t0 - delay + s, args), start)
+        return jax.vmap(rate)(pieces, ys, jnp.concatenate([before[None], ys[:-1]]))
+
+    def one_pass(carry, k):
+        starts, okay = carry
+        length = jnp.clip(t1 - t0 - k.astype(t0.dtype) * delay, 0, delay)
+        options = (solver, stepsize_controller, max_steps, adjoint)
+        flow, y, back = flow_of(partial(rates, k), t0, starts[:-1], args, *options)
+        y, found = flow(jnp.zeros_like(t0), length, y)
+        end = lax.dynamic_index_in_dim(back(y), k, keepdims=False)
+        starts = lax.dynamic_update_index_in_dim(starts, end, k + 1, 0)
+        return (starts, okay & found), end
+
+    starts = jnp.zeros((max_delays + 1, len(start)), start.dtype).at[0].set(start)
+    (_, okay), ends = lax.scan(one_pass, (starts, jnp.array(True)), pieces)
+    rounding = 4 * float(jnp.finfo(t0.dtype).eps)
+    enough = (t1 - t0 <= max_delays * (1 + rounding) * delay) & (delay > 0)
+    ys = jax.vmap(unravel)(only_if(okay & enough, ends))
+    return DelaySolution(jax.tree.map(lambda y: y[-1], ys), ys, okay & enough)
+
+
+def _flat(tree, like):
+    leaves = [jnp.ravel(x).astype(like.dtype) for x in jax.tree.leaves(tree)]
+    flat = jnp.concatenate(leaves)
+    if flat.shape != like.shape:
+        raise ValueError(
+            f"delay_solve: f must return what has the shape of y: y has {like.size} numbers, f returned "
+            f"{flat.size}"
+        )
+    return flat

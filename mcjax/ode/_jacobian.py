@@ -1,0 +1,62 @@
+"""The Jacobian of a solve in its parameters, for Gauss-Newton and Levenberg-Marquardt."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ._forward_sensitivity import ForwardSensitivity
+from ._gauss import GaussAdjoint
+from ._replay import ReplayAdjoint
+
+_SMALL = 50
+
+
+class _Seen:
+    """What a trace of the solve has shown: the number of its states."""
+
+    states = 0
+
+
+class _Measure(ForwardSensitivity):
+    seen: _Seen = eqx.field(static=True)
+
+    def loop(self, *, init_state, **kwargs):
+        size = sum(jnp.size(y) for y in jax.tree.leaves(init_state.y))
+        self.seen.states = max(self.seen.states, size)
+        return super().loop(init_state=init_state, **kwargs)
+
+
+def jacobian(solve):
+    """The Jacobian of `solve(params, *args, adjoint=...)` in params, its adjoint chosen by size.
+
+    Identity: J = dy(t_k)/dp, as `jax.jacfwd` and `jax.jacrev` lay it out.
+
+    Args:
+      solve: a function of a pytree of arrays that calls `diffrax.diffeqsolve(..., adjoint=adjoint)` and
+        returns arrays, residuals for instance.
+
+    Returns:
+      A function of (params, *args). States + parameters below 50: y and S together
+      (`ForwardSensitivity`), so J is as accurate as y. Above: column by column through `ReplayAdjoint`
+      where parameters are fewer than outputs, otherwise row by row through `GaussAdjoint`.
+
+    A least-squares solver that takes products with J itself, as optimistix does, needs only
+    `adjoint=ForwardSensitivity()` in its residual.
+
+    Cost: of one solve for n (1 + P) unknowns; above 50, of P pushes or one backward solve an output.
+    """
+
+    def evaluate(params, *args):
+        seen = _Seen()
+        out = jax.eval_shape(lambda p: solve(p, *args, adjoint=_Measure(seen)), params)
+        shapes = jax.eval_shape(lambda: params)
+        parameters, outputs = (sum(x.size for x in jax.tree.leaves(z)) for z in (shapes, out))
+        if seen.states + parameters < _SMALL:
+            derivative, adjoint = jax.jacfwd, ForwardSensitivity()
+        elif parameters <= outputs:
+            derivative, adjoint = jax.jacfwd, ReplayAdjoint()
+        else:
+            derivative, adjoint = jax.jacrev, GaussAdjoint()
+        return derivative(lambda p: solve(p, *args, adjoint=adjoint))(params)
+
+    return evaluate

@@ -1,0 +1,303 @@
+"""A recurrence z₀, z₁ = Φ₀(z₀, θ), ..., zₙ and what is read off it, as one sealed linear system.
+
+Differentiate the equations that define it. With unknowns X = (Z, O, S, P), tangents of the states zᵢ, of
+what is saved, o_k = Ω_k(zᵢ₍ₖ₎, s_k, θ), of the save times s and of the parameters θ,
+
+    Z₀ = b₀,   Zᵢ₊₁ - D_z Φᵢ Zᵢ - D_θ Φᵢ P = bᵢ₊₁,   O_k - DΩ_k (Zᵢ₍ₖ₎, S_k, P) = c_k,   S = s',   P = θ'
+
+is linear and block triangular. Forward substitution solves it, with one jvp of each step; back
+substitution solves its transpose, with one vjp of each step:
+
+    λₙ = Z̄ₙ,   (λᵢ, θ̄) += (Dᵢ)ᵀ (λᵢ₊₁, Ō_k),   D the derivative of (Φᵢ, Ω_k) in (zᵢ, θ).
+
+That θ is an unknown is what lets one vjp serve both: the sums over the steps happen within the solve.
+`custom_linear_solve` seals it, so that JAX sees a linear map with a known transpose, and derivatives of
+higher order differentiate the map X ↦ left-hand side, in which the steps are independent of each
+other. The two substitutions loop over the n steps that were taken, not over the rows there are.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import equinox.internal as eqxi
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+
+from ._accepted import write
+
+_BLOCK = 16  # steps side by side in the map X ↦ left-hand side
+
+
+class Recurrence(eqx.Module):
+    """The functions, and all that they depend on.
+
+    step(kind, θ, z, row) is (Φ(z), d), and read(d, s) is Ω, which depends on (z, θ) through d alone.
+    `kind` is what the step will be used for: "jvp", "vjp", or "both".
+    """
+
+    step: Callable
+    read: Callable = eqx.field(static=True)
+    parameters: list
+    times: list
+    start: Any
+
+
+class Course(eqx.Module):
+    """The states Z (rows), what every step was given beside its state, and what was saved.
+
+    Of `saved` row i says how many times were saved before step i.
+    """
+
+    count: jax.Array
+    states: Any
+    outputs: list
+    rows: Any
+    saved: list
+
+
+def tangents(recurrence: Recurrence, course: Course, moved: Recurrence):
+    """The tangents (Z, O) for tangents `moved` of the parameters, times and start (None: fixed)."""
+    at = _Linearised(recurrence, course, moved)
+    first = jax.tree.map(
+        lambda x, dx: jnp.zeros_like(x) if dx is None else dx, recurrence.start, moved.start
+    )
+    states = jax.tree.map(lambda x, dx: jnp.zeros_like(x).at[0].set(dx), course.states, first)
+    times = [t for t in moved.times if t is not None]
+    parameters = [p for p in moved.parameters if p is not None]
+    b = states, jax.tree.map(jnp.zeros_like, course.outputs), times, parameters
+    x = lax.custom_linear_solve(
+        lambda x: _joined(at.left_hand_side(x)),
+        _joined(b),
+        lambda _, b: at.forward(b),
+        lambda _, w: at.backward(w),
+    )
+    return _joined(x)[:2]
+
+
+def _joined(tree):
+    """The tree, for derivatives in one piece.
+
+    JAX transposes and differentiates a `custom_linear_solve` of several arrays only if none of their
+    derivatives is known to be zero, or all are. Parts of one vector are never known to be.
+    """
+    flat, unravel = ravel_pytree(tree)
+    return unravel(flat)
+
+
+class _Linearised:
+    """The system at a course, in the parameters and times that move."""
+
+    def __init__(self, recurrence, course, moved):
+        self.recurrence, self.course = recurrence, course
+        self.moving = [p is not None for p in moved.parameters]
+        self.moving_times = [t is not None for t in moved.times]
+        self.parameters = [p for p, m in zip(recurrence.parameters, self.moving, strict=True) if m]
+
+    # -- the functions in terms of what moves
+
+    def step(self, kind, z, parameters, row):
+        given = iter(parameters)
+        theta = [
+            next(given) if moves else p
+            for p, moves in zip(self.recurrence.parameters, self.moving, strict=True)
+        ]
+        return self.recurrence.step(kind, theta, z, row)
+
+    def row(self, i):
+        """What step i was given; step 0 where there is no step i, so that Φ is defined."""
+        i = jnp.where(i < self.course.count, i, 0)
+        return jax.tree.map(lambda x: x[i], (self.course.states, self.course.rows))
+
+    def times_of(self, moving):
+        """A tangent for every list of times, None where they are fixed."""
+        given = iter(moving)
+        return [next(given) if m else None for m in self.moving_times]
+
+    def read_jvp(self, dense, ddense, q, k, dtimes):
+        s = self.recurrence.times[q][k]
+        ds = jnp.zeros_like(s) if dtimes[q] is None else dtimes[q][k]
+        return jax.jvp(self.recurrence.read, (dense, s), (ddense, ds))[1]
+
+    # -- X from b
+
+    def forward(self, b):
+        states, outputs, times, parameters = b
+        dtimes = self.times_of(times)
+
+        def body(carry):
+            i, dz, states_, outputs_ = carry
+            z, row = self.row(i)
+            (_, dense), (dz, ddense) = jax.jvp(
+                lambda z, p: self.step("jvp", z, p, row), (z, self.parameters), (dz, parameters)
+            )
+            dz = jax.tree.map(lambda dz, b: dz + b[i + 1], dz, states)
+            outputs_ = [
+                self._between(
+                    q,
+                    i,
+                    lambda k, buffer, q=q: write(
+                        buffer,
+                        k,
+                        jax.tree.map(
+                            lambda do, c: do + c[k],
+                            self.read_jvp(dense, ddense, q, k, dtimes),
+                            outputs[q],
+                        ),
+                    ),
+                    buffer,
+                    lambda buffer: buffer,
+                )
+                for q, buffer in enumerate(outputs_)
+            ]
+            return i + 1, dz, write(states_, i + 1, dz), outputs_
+
+        first = jax.tree.map(lambda x: x[0], states)
+        _, _, states, outputs = eqxi.while_loop(
+            lambda carry: carry[0] < self.course.count,
+            body,
+            (jnp.zeros_like(self.course.count), first, states, outputs),
+            buffers=lambda carry: [carry[2], carry[3]],
+            kind="lax",
+        )
+        return states, outputs, times, parameters
+
+    # -- the transpose
+
+    def backward(self, w):
+        states, outputs, times, parameters = w
+
+        count = self.course.count
+
+        def body(carry):
+            i, bar, states_, times_, sums = carry
+            i = i - 1
+            here = i < count
+            z, row = self.row(i)
+            (_, dense), pull = jax.vjp(lambda z, p: self.step("vjp", z, p, row), z, self.parameters)
+            ddense = jax.tree.map(jnp.zeros_like, dense)
+            slots = iter(range(len(times_)))
+            for q, moves in enumerate(self.moving_times):
+                ddense, times_ = self._pull_outputs(
+                    i, q, next(slots) if moves else None, dense, ddense, outputs[q], times_, times
+                )
+            before, more = pull((bar, ddense))
+            before = jax.tree.map(lambda x, w: x + w[i], before, states)
+            bar = jax.tree.map(lambda x, bar: jnp.where(here, x, bar), before, bar)
+            sums = jax.tree.map(lambda s, x: jnp.where(here, s + x, s), sums, more)
+            return i, bar, write(states_, i, before, here), times_, sums
+
+        last = jax.tree.map(lambda x: x[count], states)
+        _, _, states, times, parameters = eqxi.while_loop(
+            lambda carry: carry[0] > 0,
+            body,
+            (eqxi.unvmap_max(count), last, states, times, parameters),
+            buffers=lambda carry: [carry[2], carry[3]],
+            kind="lax",
+        )
+        return states, outputs, times, parameters
+
+    def _pull_outputs(self, i, q, slot, dense, ddense, outputs, times_, times):
+        """Add to d's cotangent, and to those of the times, what was saved from step i."""
+
+        def pull(k, carry):
+            ddense, buffers = carry
+            s = self.recurrence.times[q][k]
+            bar = jax.tree.map(lambda o: o[k], outputs)
+            more, ds = jax.vjp(self.recurrence.read, dense, s)[1](bar)
+            if slot is not None:
+                buffers = list(buffers)
+                buffers[slot] = write(buffers[slot], k, ds + times[slot][k])
+            return jax.tree.map(jnp.add, ddense, more), buffers
+
+        return self._between(q, i, pull, (ddense, times_), lambda carry: carry[1])
+
+    def _between(self, q, i, f, carry, buffers):
+        """Apply (k, carry) ↦ f to all times k of list q that step i passed."""
+        saved = self.course.saved[q]
+        stop = jnp.where(i < self.course.count, saved[i + 1], 0)
+        return eqxi.while_loop(
+            lambda x: x[0] < stop,
+            lambda x: (x[0] + 1, f(x[0], x[1])),
+            (saved[i], carry),
+            buffers=lambda x: buffers(x[1]),
+            kind="lax",
+        )[1]
+
+    # -- b from X, which derivatives of higher order differentiate, in either mode
+
+    def left_hand_side(self, x):
+        states, outputs, times, parameters = x
+        dtimes = self.times_of(times)
+
+        def along(row, dz):
+            z, row = row
+            (_, dense), (dz, ddense) = jax.jvp(
+                lambda z, p: self.step("both", z, p, row), (z, self.parameters), (dz, parameters)
+            )
+            return dz, dense, ddense
+
+        given = self.course.states, self.course.rows
+        rows, dz = jax.tree.map(lambda x: x[:-1], (given, states))
+        moved, dense, ddense = _each(along, self.course.count, rows, dz)
+        outputs = [
+            jax.tree.map(jnp.subtract, o, self._outputs_from(q, dense, ddense, dtimes))
+            for q, o in enumerate(outputs)
+        ]
+        states = jax.tree.map(lambda x, moved: x.at[1:].add(-moved), states, moved)
+        return states, outputs, times, parameters
+
+    def _outputs_from(self, q, dense, ddense, dtimes):
+        """Ω's derivative at all times of list q, from d and its derivative for all steps."""
+        saved, count = self.course.saved[q], self.course.count
+        k = jnp.arange(len(self.recurrence.times[q]))
+        reached = k < saved[count]
+        # Step i passed the times saved[i] <= k < saved[i + 1].
+        ends = jnp.where(jnp.arange(len(saved) - 1) < count, saved[1:], len(k))
+        i = jnp.where(reached, jnp.searchsorted(ends, k, side="right"), 0)
+        dense, ddense = jax.tree.map(lambda x: x[i], (dense, ddense))
+        moved = jax.vmap(lambda d, dd, k: self.read_jvp(d, dd, q, k, dtimes))(dense, ddense, k)
+        return jax.vmap(_unless_zero)(reached, moved)
+
+
+def _unless_zero(keep, tree):
+    return jax.tree.map(lambda x: jnp.where(keep, x, jnp.zeros_like(x)), tree)
+
+
+def _each(f, count, rows, moving):
+    """f(row, moving) for the first `count` rows, zero for the rest; linear in `moving`.
+
+    Blocks without a row to do are skipped. Where there is no step, f is evaluated at step 0, as in the
+    substitutions. The steps of a block run in turn: side by side, diffrax would evaluate the first stage
+    of all of them anew if it has to for one, and y and the solver's state would share the derivative
+    differently from what the substitutions found.
+    """
+    size = len(jax.tree.leaves(rows)[0])
+    block = min(_BLOCK, size)
+    blocks = -(-size // block)
+    first = jax.tree.map(lambda x: x[0], rows)
+
+    def fold(x):
+        x = jnp.pad(x, [(0, blocks * block - size)] + [(0, 0)] * (x.ndim - 1))
+        return x.reshape(blocks, block, *x.shape[1:])
+
+    def one(_, x):
+        i, row, moving = x
+        here = i < count
+        row = jax.tree.map(lambda x, x0: jnp.where(here, x, x0), row, first)
+        return None, _unless_zero(here, f(row, moving))
+
+    def run(xs):
+        return lax.scan(one, None, xs)[1]
+
+    def skip(xs):
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(run, xs))
+
+    def body(_, xs):
+        return None, lax.cond(eqxi.unvmap_any(xs[0][0] < count), run, skip, xs)
+
+    i = jnp.arange(blocks * block).reshape(blocks, block)
+    _, out = lax.scan(body, None, (i, *jax.tree.map(fold, (rows, moving))))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:size], out)

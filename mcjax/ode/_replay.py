@@ -1,0 +1,251 @@
+"""The exact adjoint of the steps that a diffrax solve accepted."""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ._accepted import Steps, record, with_scan_kind
+from ._convert import convert
+from ._recurrence import Course, Recurrence, tangents
+from ._save import Solved, assemble, plain_saveat, refuse
+
+
+class ReplayAdjoint(diffrax.AbstractAdjoint):
+    """The derivative of the numerical solution, from the accepted steps alone.
+
+    Identity: the solution is yᵢ₊₁ = Φᵢ(yᵢ, θ), one `solver.step` after another with given step sizes.
+      Its derivative solves the linear recurrence dyᵢ₊₁ = D_y Φᵢ dyᵢ + D_θ Φᵢ dθ, forwards for a jvp,
+      backwards for a vjp. Rejected steps have no part in it.
+
+    Use: `diffrax.diffeqsolve(..., adjoint=ReplayAdjoint())`.
+
+    Args:
+      max_accepted: the number of accepted steps that there is memory for, by default max_steps. A solve
+        that needs more fails as one that reached max_steps. For a large state give about as many as
+        there will be: to allocate the rest can take as long as the gradient.
+
+    Derivatives: of y0, args, everything the terms hold or close over, t0, t1, dt0 and the save times, in
+      both modes and at every order, under jit, vmap and scan, and under shard_map with check_vma=False
+      (diffrax's own loops do not type-check there). Step sizes count as constants up to their scale:
+      boundaries shift with t0 and t1 as in diffrax.DirectAdjoint.
+    Raises: ValueError for SaveAt(dense=True), UnsafeBrownianPath, events located by a root finder, and
+      if neither max_steps nor max_accepted bounds the memory.
+    Errors: that of the derivative of the numerical solution, which no tolerance of the solver controls.
+      Where the step sizes suit y but not its derivative, `GaussAdjoint` is right and this is not.
+    Cost: the solve, and for a gradient one vjp of each accepted step (about three steps); four arrays of
+      max_accepted (|y| + |solver state|). Derivatives of second order keep the stages of every step.
+    Source: Sapienza et al., Differentiable programming for differential equations (2024),
+      arXiv 2406.09699, section 4 (discrete adjoints).
+    """
+
+    max_accepted: int | None = None
+
+    def loop(
+        self,
+        *,
+        terms,
+        args,
+        solver,
+        saveat,
+        init_state,
+        stepsize_controller,
+        t0,
+        t1,
+        max_steps,
+        throw,
+        passed_solver_state,
+        passed_controller_state,
+        **rest,
+    ):
+        del throw, passed_solver_state, passed_controller_state
+        refuse("ReplayAdjoint", saveat, terms, rest["event"])
+        capacity = _capacity(self.max_accepted, max_steps)
+        inner, empty = plain_saveat(saveat, init_state)
+        static = []
+
+        def run():
+            out = record(
+                self._loop,
+                capacity,
+                terms=terms,
+                args=args,
+                solver=solver,
+                saveat=inner,
+                init_state=_with(init_state, save_state=empty),
+                stepsize_controller=stepsize_controller,
+                t0=t0,
+                t1=t1,
+                max_steps=max_steps,
+                **rest,
+            )
+            static.append(eqx.filter(out, eqx.is_array, inverse=True))
+            return eqx.filter(out, eqx.is_array)
+
+        run = convert(run)
+        moments = jnp.stack([t0, init_state.tnext, t1])
+        scaled = isinstance(stepsize_controller, (diffrax.PIDController, diffrax.ConstantStepSize))
+        recurrence = _recurrence(
+            terms, args, solver, init_state, moments, [s.ts for s in inner.subs]
+        )
+        states, outputs, out = _trajectory(run, recurrence, lax.stop_gradient(moments), scaled)
+        final_state, stats, steps = eqx.combine(out, static[0])
+        ys, inexact = states
+        solver_state = eqx.combine(
+            inexact, eqx.filter(steps.solver_state, _is_inexact, inverse=True)
+        )
+        y, solver_state = jax.tree.map(lambda x: x[steps.count], (ys, solver_state))
+        weights = _weights(steps.tprev, lax.stop_gradient(moments), scaled)
+        boundaries = _shifted(steps.tprev, weights, moments)
+        solved = Solved(
+            steps.count,
+            (boundaries[steps.count], y),
+            boundaries,
+            ys,
+            outputs,
+            [saved[steps.count] for saved in steps.saved],
+        )
+        save_state = assemble(saveat, init_state, args, t0, t1, solved)
+        final_state = _with(final_state, save_state=save_state, y=y, solver_state=solver_state)
+        return final_state, stats
+
+
+def _capacity(max_accepted, max_steps):
+    known = [n for n in (max_accepted, max_steps) if n is not None]
+    if not known:
+        raise ValueError(
+            "ReplayAdjoint: no bound on the steps to keep; give diffeqsolve max_steps, or "
+            "ReplayAdjoint(max_accepted=...)"
+        )
+    return min(known)
+
+
+def _with(state, **fields):
+    """The state with other fields."""
+    names = list(fields)
+    return eqx.tree_at(
+        lambda s: [getattr(s, name) for name in names],
+        state,
+        [fields[name] for name in names],
+        is_leaf=lambda x: x is None,
+    )
+
+
+def _is_inexact(x):
+    return eqx.is_inexact_array(x)
+
+
+# -- the trajectory, and its derivative
+
+
+@eqx.filter_custom_jvp
+def _trajectory(run, recurrence, moments, scaled):
+    """The states (rows), the states at the save times, and all that the recorded solve returned."""
+    out = run()
+    final_state, _, steps = out
+    states = steps.y, eqx.filter(steps.solver_state, _is_inexact)
+    return states, [s.ys for s in final_state.save_state], out
+
+
+@_trajectory.def_jvp
+def _trajectory_jvp(primals, tangents_in):
+    _, recurrence, moments, scaled = primals
+    states, outputs, out = _trajectory(*primals)
+    steps: Steps = out[2]
+    rest = eqx.filter(steps.solver_state, _is_inexact, inverse=True)
+    weights = [_weights(t, moments, scaled) for t in (steps.tprev, steps.tnext)]
+    rows = steps.tprev, steps.tnext, *weights, rest, steps.made_jump
+    course = Course(steps.count, states, outputs, rows, steps.saved)
+    dstates, doutputs = tangents(recurrence, course, tangents_in[1])
+    none = jax.tree.map(lambda _: None, out)
+    return (states, outputs, out), (dstates, doutputs, none)
+
+
+# -- the step, as a function of its state and of everything inexact that it closes over
+
+
+class _Step(eqx.Module):
+    """`solver.step` in several forms, which share their parameters."""
+
+    forms: dict
+    places: dict = eqx.field(static=True)
+
+    def __call__(self, kind, parameters, z, row):
+        kind = kind if kind in self.forms else "both"
+        form, places = self.forms[kind], self.places[kind]
+        consts = [
+            const if place is None else parameters[place]
+            for const, place in zip(form.consts, places, strict=True)
+        ]
+        return form.call(consts, z, row)
+
+
+def _recurrence(terms, args, solver, init_state, moments, times):
+    solver_state = jax.tree.map(jnp.asarray, init_state.solver_state)
+    start, rest = eqx.partition(solver_state, _is_inexact)
+    start = init_state.y, start
+    weights = jnp.zeros(3, moments.dtype)
+    row = moments[0], moments[1], weights, weights, rest, jnp.asarray(init_state.made_jump)
+
+    def form(kind):
+        stepper = with_scan_kind(solver, kind)
+
+        def step(z, row):
+            (y, inexact), (tprev, tnext, wprev, wnext, rest, made_jump) = z, row
+            tprev, tnext = _shifted(tprev, wprev, moments), _shifted(tnext, wnext, moments)
+            state = eqx.combine(inexact, rest)
+            y, _, dense, state, _ = stepper.step(terms, tprev, tnext, y, args, state, made_jump)
+            z = y, eqx.filter(jax.tree.map(jnp.asarray, state), _is_inexact)
+            return z, ((tprev, tnext, dense) if times else None)
+
+        return convert(step, start, row)
+
+    def read(dense, s):
+        tprev, tnext, dense = dense
+        return solver.interpolation_cls(t0=tprev, t1=tnext, **dense).evaluate(s)
+
+    forms = {"both": form("bounded")}
+    # equinox's checkpointed loops are faster to pull back, and do not trace inside shard_map.
+    if not jax.sharding.get_abstract_mesh().manual_axes:
+        forms["vjp"] = form("checkpointed")
+    forms, places, parameters = _share(forms)
+    return Recurrence(_Step(forms, places), read, parameters, times, start)
+
+
+def _share(forms):
+    """Give functions that close over the same tracers one list of parameters."""
+    parameters, index, places = [], {}, {}
+    for kind, form in forms.items():
+        for const in form.consts:
+            if _is_inexact(const) and id(const) not in index:
+                index[id(const)] = len(parameters)
+                parameters.append(const)
+        places[kind] = tuple(index.get(id(const)) for const in form.consts)
+        kept = [const if id(const) not in index else None for const in form.consts]
+        forms[kind] = eqx.tree_at(lambda f: f.consts, form, kept)
+    return forms, places, parameters
+
+
+# -- how the boundaries of the steps depend on t0, on the end of the first step tried, and on t1
+
+
+def _weights(t, moments, scaled):
+    """∂t/∂(t0, tnext₀, t1) of boundaries t, (..., 3).
+
+    A controller that multiplies step sizes by factors, which count as constants, makes t - t0 a
+    multiple of tnext₀ - t0, unless it was cut to t1. Of other controllers only the ends move.
+    """
+    t0, first, t1 = moments
+    if scaled:
+        share = jnp.where(first > t0, (t - t0) / jnp.where(first > t0, first - t0, 1), 0)
+        columns = 1 - share, share
+    else:
+        columns = jnp.where(t == t0, 1, 0), jnp.zeros_like(t)
+    inner = [jnp.where(t == t1, 0, c).astype(t.dtype) for c in columns]
+    return jnp.stack([*inner, (t == t1).astype(t.dtype)], -1)
+
+
+def _shifted(t, weights, moments):
+    """t, with its derivative."""
+    return t + weights @ (moments - lax.stop_gradient(moments))

@@ -1,0 +1,35 @@
+"""The x(p) with F(x, p) = 0, found by optimistix and differentiated as a root:
+
+    F_x dx = -F_p dp,
+
+a linear equation with the Jacobian at x, solved forwards or transposed, again for every order. It is sealed
+in `lax.custom_root`, and not in optimistix's own rule, because the linear solve of that one raises, by a
+callback to the host, where F_x is singular; here dx is infinite or NaN.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optimistix as optx
+from jax import lax
+
+
+def find_root(equations: Callable, guess, finder: Any, max_steps: int = 256):
+    """A root near a vector, and whether the root finder was satisfied. NaN if it was not."""
+
+    def solve(equations, guess):
+        root = optx.root_find(
+            lambda x, _: equations(x), finder, guess, max_steps=max_steps, throw=False
+        )
+        okay = root.result == optx.RESULTS.successful
+        return jnp.where(okay, root.value, jnp.nan), okay.astype(guess.dtype)
+
+    guess = lax.stop_gradient(guess)
+    root, okay = lax.custom_root(equations, guess, solve, _dense_solve, has_aux=True)
+    return root, okay > 0
+
+
+def _dense_solve(linear, y):
+    return jnp.linalg.solve(jax.jacfwd(linear)(jnp.zeros_like(y)), y)

@@ -1,0 +1,178 @@
+"""The forward solution as a piecewise polynomial of time, made from the accepted steps.
+
+Over a step of length h, θ ∈ [0, 1], y(t) is a polynomial in θ known from its data:
+
+    "hermite"   y, h y', h² y'' at both ends: degree 5. y' = f and y'' = f_t + f_y f are one jvp of f.
+    "restep"    y and h y' at both halves of a step repeated to its middle, and y at the end: degree 4.
+
+A stiff field amplifies the error of y: h f(y) carries h Λ of it, so "hermite" is for fields that an
+explicit solver can follow. A step repeated with half its length carries the solver's error alone, and
+its derivatives are those of the solver's own stages.
+
+Source: Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I (1993), section II.6.
+"""
+
+from functools import partial
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from equinox.internal import while_loop
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, PyTree
+
+_while_loop = partial(while_loop, kind="lax")
+LOOPS = dict(inner_while_loop=_while_loop, outer_while_loop=_while_loop)
+
+
+class Steps(eqx.Module):
+    """The accepted steps of a solve: what each began with. Slots from `count` on are unused."""
+
+    left: Float[Array, " steps"]
+    right: Float[Array, " steps"]
+    y: PyTree[Array]
+    solver_state: PyTree[Array]
+    made_jump: Array
+    count: Int[Array, ""]
+    y_final: PyTree[Array]
+
+
+class Trajectory(eqx.Module):
+    """A piecewise polynomial: coefficients (steps, degree + 1, n) in θ, lowest first."""
+
+    left: Float[Array, " steps"]
+    right: Float[Array, " steps"]
+    coefficients: Float[Array, "steps degrees n"]
+    count: Int[Array, ""]
+
+    def __call__(self, t):
+        """The flat state at a time inside the solve."""
+        i = jnp.searchsorted(self.right, t, method="scan_unrolled")
+        i = jnp.minimum(i, jnp.maximum(self.count - 1, 0))
+        return self.on_step(i, (t - self.left[i]) / (self.right[i] - self.left[i]))
+
+    def on_step(self, i, theta):
+        """The flat state at θ of the i-th step."""
+        theta = theta.astype(self.coefficients.dtype)
+        *lower, y = self.coefficients[i]
+        for c in reversed(lower):
+            y = c + theta * y
+        return y
+
+
+def recorded(loop, init_state, max_steps):
+    """Run `loop`, a diffrax loop, and keep its accepted steps: (result of the loop, Steps).
+
+    The slot of the step to come is written before each attempt: one that is rejected is overwritten.
+    """
+    kept = []
+
+    def attempt(state):
+        made_jump = jnp.asarray(state.made_jump)
+        return state.tprev, state.tnext, state.y, state.solver_state, made_jump
+
+    def outer_while_loop(cond_fun, body_fun, init_val, *, max_steps, buffers):
+        leaves, tree = jax.tree.flatten(attempt(init_val))
+
+        def body(carry):
+            state, record = carry
+            i, now = state.num_accepted_steps, jax.tree.leaves(attempt(state))
+            return body_fun(state), [b.at[i].set(x) for b, x in zip(record, now, strict=True)]
+
+        empty = [jnp.zeros((max_steps, *jnp.shape(x)), jnp.result_type(x)) for x in leaves]
+        final, record = while_loop(
+            lambda carry: cond_fun(carry[0]),
+            body,
+            (init_val, empty),
+            max_steps=max_steps,
+            buffers=lambda carry: (buffers(carry[0]), carry[1]),
+            kind="lax",
+        )
+        kept.append((final, jax.tree.unflatten(tree, record)))
+        return final
+
+    out = loop(
+        init_state=init_state,
+        max_steps=max_steps,
+        inner_while_loop=_while_loop,
+        outer_while_loop=outer_while_loop,
+    )
+    ((final, (left, right, y, solver_state, made_jump)),) = kept
+    count = jnp.asarray(final.num_accepted_steps)
+    right = jnp.where(jnp.arange(max_steps) < count, right, jnp.inf)
+    return out, Steps(left, right, y, solver_state, made_jump, count, final.y)
+
+
+def _flat(tree):
+    return ravel_pytree(tree)[0]
+
+
+def _fit(*data):
+    """The matrix from data to coefficients: each datum is (θ, order of the derivative)."""
+    powers = np.arange(len(data))
+    rows = []
+    for theta, order in data:
+        factor = np.ones(len(data))
+        for j in range(order):
+            factor = factor * (powers - j)
+        rows.append(factor * np.where(powers >= order, theta ** np.maximum(powers - order, 0), 0))
+    return np.linalg.inv(np.array(rows))
+
+
+_HERMITE = _fit((0.0, 0), (0.0, 1), (0.0, 2), (1.0, 0), (1.0, 1), (1.0, 2))
+_RESTEP = _fit((0.0, 0), (0.0, 1), (0.5, 0), (0.5, 1), (1.0, 0))
+
+
+def _combine(weights, rows):
+    """Σ w row. Not a product of matrices: one this small would wait for a pool of threads."""
+    terms = [float(w) * row for w, row in zip(weights, rows, strict=True) if abs(w) > 1e-9]
+    return sum(terms[1:], terms[0])
+
+
+def interpolate(steps: Steps, field, kind, solver, terms, args) -> Trajectory:
+    """The trajectory through accepted steps. `field(t, y)` is of flat states."""
+    matrix = _HERMITE if kind == "hermite" else _RESTEP
+
+    def hermite(i, left, right, h, y, y_next):
+        def ends(t, y):
+            f = lax.optimization_barrier(field(t, y))
+            df = jax.jvp(field, (t, y), (jnp.ones_like(t), f))[1]
+            return y, h * f, h * h * df
+
+        return (*ends(left, y), *ends(right, y_next))
+
+    def restep(i, left, right, h, y, y_next):
+        middle = left + (right - left) / 2
+        state, begin = jax.tree.map(lambda x: x[i], (steps.solver_state, steps.y))
+        made_jump = steps.made_jump[i]
+        mid, _, info, _, _ = solver.step(terms, left, middle, begin, args, state, made_jump)
+        path = solver.interpolation_cls(t0=left, t1=middle, **info)
+        slopes = (h * _flat(path.derivative(t)) for t in (left, middle))
+        first, second = slopes
+        return y, first, _flat(mid), second, y_next
+
+    data = hermite if kind == "hermite" else restep
+
+    def one(i, coefficients):
+        left, right = steps.left[i], steps.right[i]
+        here, after = (jax.tree.map(lambda x, j=j: x[j], steps.y) for j in (i, i + 1))
+        last = i == steps.count - 1
+        after = jax.tree.map(lambda a, b: jnp.where(last, b, a), after, steps.y_final)
+        y, y_next = _flat(here), _flat(after)
+        h = (right - left).astype(y.dtype)
+        # Each datum once, however many coefficients it enters.
+        rows = lax.optimization_barrier(data(i, left, right, h, y, y_next))
+        return coefficients.at[i].set(jnp.stack([_combine(weights, rows) for weights in matrix]))
+
+    flat_y = jax.eval_shape(lambda: _flat(steps.y_final))
+    empty = jnp.zeros((len(steps.left), len(matrix), *flat_y.shape), flat_y.dtype)
+    coefficients = lax.fori_loop(0, steps.count, one, empty)
+    return Trajectory(steps.left, steps.right, coefficients, steps.count)
+
+
+def default_kind(solver):
+    """Explicit solvers follow fields that Hermite data can be taken from; implicit ones need not."""
+    return "restep" if isinstance(solver, diffrax.AbstractImplicitSolver) else "hermite"

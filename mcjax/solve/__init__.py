@@ -1,0 +1,55 @@
+"""x(θ) defined by an equation: roots, fixed points, minima, constrained minima, fits.
+
+Solutions are certified, and differentiate correctly at every order.
+"""
+
+from ._active_set import ActiveSet
+from ._anderson import Anderson
+from ._certificate import STATUS, Certificate
+from ._constrained import ConstrainedSolution, Multipliers, constrained_minimise
+from ._deflation import roots
+from ._fixed_point import fixed_point
+from ._implicit import attach_implicit, fixed_point_residual, implicit
+from ._kkt import KKT
+from ._kkt_attach import KKTAdjoint
+from ._least_squares import least_squares
+from ._minimise import minimise
+from ._newton_history import OUTCOME, NewtonHistory, newton_history
+from ._projections import (
+    projection_affine,
+    projection_second_order_cone,
+    prox_l1,
+    prox_l2,
+    proximal_residual,
+)
+from ._root import root
+from ._solution import Solution
+
+__all__ = [
+    "KKT",
+    "OUTCOME",
+    "STATUS",
+    "ActiveSet",
+    "Anderson",
+    "Certificate",
+    "ConstrainedSolution",
+    "KKTAdjoint",
+    "Multipliers",
+    "NewtonHistory",
+    "Solution",
+    "attach_implicit",
+    "constrained_minimise",
+    "fixed_point",
+    "fixed_point_residual",
+    "implicit",
+    "least_squares",
+    "minimise",
+    "newton_history",
+    "projection_affine",
+    "projection_second_order_cone",
+    "prox_l1",
+    "prox_l2",
+    "proximal_residual",
+    "root",
+    "roots",
+]

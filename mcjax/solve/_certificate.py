@@ -1,0 +1,204 @@
+"""What is known of a solution: is it one, how far off, how well determined, how good its derivatives.
+
+At x, with F and J = F_x there, s = J⁺ F Newton's step, and sizes σ_j = |x_j| + floor of the unknowns:
+
+    residual   max |F_i| / Σ_j |J_ij| σ_j   a change of x by that fraction of σ makes F_i zero;
+    step       max |s_j| / σ_j              the distance to the root as Newton's method has it.
+
+Both are small at a root. The first alone is small in a flat valley, the second alone where F is large
+and J larger. J⁺ is taken with rows and columns scaled by their own sizes, so that no unit of an unknown
+or an equation hides a direction, and drops what is zero to rounding even then.
+
+Derivatives D = -J⁻¹ F_θ are taken at an x with an error, and so are D⁺ at Newton's next point x⁺ = x - s
+with one that is smaller by a power: ‖D - D⁺‖ / ‖D⁺‖ is the error of D, measured along signs of all
+parameters without order (‖ΔD v‖² is ‖ΔD‖² in the mean) and such perturbations of F.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from .._core._matmul import matmul
+from ._equation import Equation, differentiable
+from ._vector import stop
+
+FLOOR = 0.1  # unknowns smaller than this are small: their errors are absolute
+REACH = 0.1  # in units of σ: a Newton step that is longer searches, and does not polish
+
+
+class STATUS(eqx.Enumeration):
+    """What a certificate says."""
+
+    stationary = ""
+    not_stationary = (
+        "The solver stopped at a point that does not solve the equation, or is not stationary: its "
+        "residual or the Newton step from it is not small. More steps, another start, another solver."
+    )
+    singular = (
+        "The solver stopped where the Jacobian is singular and the equation is not solved: a flat "
+        "slope, or a local minimum of the residual that is no root. Another start helps."
+    )
+    saddle = (
+        "The point is stationary but no minimum: a direction of negative curvature leads down from "
+        "it. Start elsewhere."
+    )
+    nonfinite = "The point, or the function there, is not finite: check the start and its domain."
+    infeasible = "The constraints are not met: they may contradict each other."
+
+
+class Certificate(eqx.Module):
+    """Residual and Newton step in units of their own size, and how well x and its derivatives are known.
+
+    residual: max |F_i| / Σ |F_x|_ij σ_j, σ_j = |x_j| + 0.1; F is a gradient for minima.
+    step: max |s_j| / σ_j, s Newton's step from x.
+    smallest_singular_value: of the Jacobian, rows and columns in units of their sizes, over its largest.
+    gradient_error: estimate of the relative error of derivatives of x.
+    curvature: least eigenvalue of the Hessian over its largest; NaN for roots.
+    status: of STATUS, stationary if residual and step are at most ε^(3/8) (1.3e-6 in 64 bits).
+    """
+
+    residual: Float[Array, ""]
+    step: Float[Array, ""]
+    smallest_singular_value: Float[Array, ""]
+    gradient_error: Float[Array, ""]
+    curvature: Float[Array, ""]
+    status: STATUS
+
+    @property
+    def stationary(self) -> Bool[Array, ""]:
+        """Whether the point solves the equation, to what Newton's method can tell."""
+        return self.status == STATUS.stationary
+
+
+class _Look(NamedTuple):
+    x: Array
+    F: Array
+    residual: Array
+    step: Array
+    singular: Array
+    curvature: Array
+    D: Array
+
+
+def tolerance(dtype) -> float:
+    """How small is small: ε^(3/8)."""
+    return float(jnp.finfo(dtype).eps ** 0.375)
+
+
+def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: float = REACH):
+    """The certificate of a vector x, and x after up to `polish` Newton steps that improve it."""
+    problem, x = problem._replace(parameters=stop(problem.parameters)), stop(x)
+
+    def look(x, _):
+        return _look(problem, x, _by_eigh if minimum else _by_svd)
+
+    _, seen = lax.scan(look, x, None, length=polish + 2)
+    norms = jnp.sqrt((seen.F**2).sum(1))
+    usable = (jnp.arange(polish + 2) <= polish) & jnp.isfinite(norms)
+    usable &= (jnp.arange(polish + 2) == 0) | (seen.step[0] <= reach)
+    best = jnp.argmin(jnp.where(usable, norms, jnp.inf))
+    here, there = (jax.tree.map(lambda a, i=i: a[i], seen) for i in (best, best + 1))
+    eps = jnp.finfo(x.dtype).eps
+    change = _sizes(here.D - there.D) / _sizes(there.D)
+    error = change.max() + eps * x.size / here.singular
+    status = _status(here, tolerance(x.dtype))
+    error = jnp.where(jnp.isfinite(error), error, jnp.inf).astype(x.dtype)
+    return here.x, Certificate(
+        here.residual, here.step, here.singular, error, here.curvature, status
+    )
+
+
+def _status(here, tol):
+    finite = jnp.isfinite(here.F).all() & jnp.isfinite(here.x).all()
+    small = (here.residual <= tol) & (here.step <= tol)
+    eps = jnp.finfo(here.x.dtype).eps
+    failed = STATUS.where(here.singular > eps**0.5, STATUS.not_stationary, STATUS.singular)
+    good = STATUS.where(here.curvature < -(eps**0.5), STATUS.saddle, STATUS.stationary)
+    return STATUS.where(finite, STATUS.where(small, good, failed), STATUS.nonfinite)
+
+
+def _look(problem, x, solved_by):
+    """What is seen at x, and Newton's next point."""
+    moving = [differentiable(p) for p in problem.parameters]
+
+    def of(x, some):
+        some = iter(some)
+        values = [next(some) if m else p for p, m in zip(problem.parameters, moving, strict=True)]
+        return problem.F(x, tuple(values))
+
+    some = [p for p, m in zip(problem.parameters, moving, strict=True) if m]
+    F, push = jax.linearize(of, x, some)
+    still = jax.tree.map(jnp.zeros_like, some)
+    J = jax.vmap(lambda v: push(v, still), out_axes=1)(jnp.eye(x.size, dtype=x.dtype))
+    along_args = push(jnp.zeros_like(x), _probes(some))
+    sizes = jnp.abs(x) + FLOOR
+    rows = jnp.abs(J * sizes[None, :]).sum(1)
+    rows = _positive(rows)
+    along = jnp.stack([F, along_args, rows * _signs(x)], 1)
+    solved, singular, curvature = solved_by(J, along)
+    solved = solved / sizes[:, None]
+    step = solved[:, 0]
+    residual = jnp.abs(F / rows).max()
+    seen = _Look(x, F, residual, jnp.abs(step).max(), singular, curvature, solved[:, 1:].T)
+    return x - step * sizes, seen
+
+
+def _by_svd(J, b):
+    """J⁺ b, the least singular value over the largest, and no curvature; columns of J in units of their
+    lengths, rows of their largest entry.
+    """
+    J = _finite(J)
+    column = 1 / _positive(jnp.sqrt((J**2).sum(0)))
+    row = 1 / _positive(jnp.abs(J * column[None, :]).max(1))
+    U, s, Vh = jnp.linalg.svd(J * column[None, :] * row[:, None])
+    inverse, ratio = _inverse(s, s[0])
+    x = matmul(Vh.T, inverse[:, None] * matmul(U.T, b * row[:, None]))
+    return x * column[:, None], ratio, jnp.full_like(ratio, jnp.nan)
+
+
+def _by_eigh(H, b):
+    """The same of a Hessian with a diagonal of ±1, and its least eigenvalue over the largest in size."""
+    H = _finite(H)
+    diagonal = jnp.abs(jnp.diag(H))
+    unit = 1 / jnp.sqrt(_positive(jnp.where(diagonal > 0, diagonal, jnp.abs(H).max(1))))
+    H = H * unit[None, :] * unit[:, None]
+    values, V = jnp.linalg.eigh((H + H.T) / 2)
+    largest = jnp.abs(values).max()
+    inverse, ratio = _inverse(values, largest)
+    x = matmul(V, inverse[:, None] * matmul(V.T, b * unit[:, None]))
+    return x * unit[:, None], ratio, values[0] / _positive(largest)
+
+
+def _positive(x):
+    return jnp.where(x > 0, x, 1)
+
+
+def _finite(A):
+    """A, or zeros: what a factorisation makes of NaN differs from machine to machine."""
+    return jnp.where(jnp.isfinite(A).all(), A, jnp.zeros_like(A))
+
+
+def _inverse(values, largest):
+    """1/values with 0 for what is zero to rounding, and the least over the largest."""
+    kept = jnp.abs(values) > 10 * len(values) * jnp.finfo(values.dtype).eps * largest
+    inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
+    return inverse, jnp.abs(values).min() / _positive(largest)
+
+
+def _probes(parameters):
+    """A sign, times its size, for every number that the equation depends on."""
+    return [_signs(p) * jnp.where(p == 0, 1, jnp.abs(p)).astype(p.dtype) for p in parameters]
+
+
+def _signs(like):
+    """±1 in no order: the binary digits of multiples of the golden ratio."""
+    turns = jnp.arange(like.size, dtype=like.real.dtype) * 0.6180339887498949 % 1
+    return jnp.where(turns < 0.5, -1, 1).astype(like.dtype).reshape(like.shape)
+
+
+def _sizes(D):
+    return jnp.where((size := jnp.sqrt((D**2).sum(1))) > 0, size, jnp.finfo(D.dtype).tiny)

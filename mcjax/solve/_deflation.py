@@ -1,0 +1,75 @@
+"""Several roots from one start: a root that is known is divided out.
+
+    G(y) = F(y) Π (1 + 1/‖y - r_i‖²)
+
+has the other roots of F, and no r_i that is simple, where F grows linearly. Each root found is polished
+on F itself, so nothing of the division is left in it or its derivatives.
+
+Source: Farrell, Birkisson and Funke, SIAM J. Sci. Comput. 37 (2015) A2026.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optimistix as optx
+from jax import lax
+from jaxtyping import PyTree
+
+from ._equation import check_square, equation
+from ._root import root
+from ._solution import Solution
+from ._solvers import default_tolerance, first_that_works, root_finders
+from ._vector import inexact, stop
+
+
+@eqx.filter_jit
+def roots(
+    fn: Callable,
+    solver: Any,
+    y0: PyTree,
+    args: Any = None,
+    *,
+    count: int,
+    max_steps: int | None = 256,
+) -> Solution:
+    """Up to `count` different roots of fn(y, args), as one `Solution` with a leading axis.
+
+    solver: of optimistix, as for `root`; None: those of `root`. y0: where every search starts, and
+    no root itself. A lane that found no new root is NaN and not stationary. Roots come in the order in
+    which they were found.
+    """
+    y0 = inexact(y0, "roots")
+    problem = equation(fn, y0, args, "roots")
+    check_square(problem, "roots")
+    tol = default_tolerance(y0)
+    solvers = root_finders(tol) if solver is None else [solver]
+    parameters = stop(problem.parameters)
+    start = stop(problem.unknowns.pack(y0))
+
+    def deflated(x, known):
+        there = jnp.isfinite(known).all(1)
+        apart = x[None, :] - jnp.where(there[:, None], known, 0)
+        square = jnp.where(there, (apart**2).sum(1), 1)
+        return problem.F(x, parameters) * (1 + jnp.where(there, 1 / square, 0)).prod()
+
+    def search(known, i):
+        def run(solver, y0):
+            return optx.root_find(deflated, solver, y0, known, max_steps=max_steps, throw=False)
+
+        got = first_that_works(solvers, run, start)
+        near = ((got.value[None, :] - known) ** 2).sum(1) <= tol * (1 + (got.value**2).sum())
+        new = (got.result == optx.RESULTS.successful) & ~near.any()
+        found = jnp.where(new, got.value, jnp.nan)
+        return known.at[i].set(found), found
+
+    unknown = jnp.full((count, start.size), jnp.nan, start.dtype)
+    _, found = lax.scan(search, unknown, jnp.arange(count))
+
+    def polished(x):
+        newton = optx.Newton(tol, tol)
+        return root(fn, newton, problem.unknowns.unpack(x), args, max_steps=10, throw=False)
+
+    return jax.vmap(polished)(found)

@@ -1,0 +1,110 @@
+"""An equation F(x, θ) = 0 between vectors, made of a function of pytrees that is traced once."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from .._core._axes import align
+from ._vector import Packing, arrays, packing
+
+
+class Equation(NamedTuple):
+    """F, its parameters θ (all arrays it depends on, closed over or in `args`), and its packings.
+
+    `F` is (x, θ) ↦ vector, `aux` is (x, θ) ↦ pytree, of vectors x; `call` is (x, θ) ↦ (value, aux) of
+    pytrees x. None holds an array.
+    """
+
+    F: Callable[[Array, tuple], Array]
+    aux: Callable[[Array, tuple], PyTree]
+    call: Callable[[PyTree, tuple], tuple[PyTree, PyTree]]
+    parameters: tuple[Array, ...]
+    unknowns: Packing
+    rows: int
+
+
+def equation(
+    residual: Callable, x: PyTree, args: Any, name: str, *, has_aux: bool = False
+) -> Equation:
+    """The equation residual(x, args) = 0 near an x of inexact arrays."""
+    args = arrays(args)
+    x = varying_as(x, args)
+    traced = _traced(residual, x, args)
+    if _axes(traced) - _axes(x):  # shard_map: what is closed over varies where x does not
+        traced = _traced(residual, varying_as(x, traced), args)
+    out = traced.out_struct
+    if has_aux and not (isinstance(out, tuple) and len(out) == 2):
+        raise ValueError(f"{name}: has_aux=True needs a function that returns a pair (value, aux)")
+    values = packing(out[0] if has_aux else out, f"{name}: the value of the function")
+    unknowns = packing(x, name)
+    dynamic, static = eqx.partition((traced, args), eqx.is_array)
+    leaves, structure = jax.tree.flatten(dynamic)
+
+    def call(x, parameters):
+        fn, args = eqx.combine(jax.tree.unflatten(structure, parameters), static)
+        out = fn(x, args)
+        return out if has_aux else (out, None)
+
+    return Equation(
+        lambda x, parameters: values.pack(call(unknowns.unpack(x), parameters)[0]),
+        lambda x, parameters: call(unknowns.unpack(x), parameters)[1],
+        call,
+        tuple(leaves),
+        unknowns,
+        values.size,
+    )
+
+
+def _traced(residual, x, args):
+    return eqx.filter_closure_convert(
+        eqx.Partial(residual), x, args
+    )  # Partial: global functions too
+
+
+def _axes(tree):
+    """The mesh axes that any array of the tree varies over, inside `shard_map`."""
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_array))
+    return frozenset().union(*(jax.typeof(x).manual_axis_type.varying for x in leaves))
+
+
+def varying_as(x, tree):
+    """The arrays x, cast to vary over all axes that any array of the tree varies over."""
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_array))
+    return jax.tree.map(lambda leaf: align(leaf, *leaves)[0], x)
+
+
+def check_square(equation: Equation, name: str) -> None:
+    """Raise unless there are as many equations as unknowns."""
+    if equation.rows != equation.unknowns.size:
+        raise ValueError(
+            f"{name}: {equation.rows} equations for {equation.unknowns.size} unknowns; use "
+            "least_squares, or attach_implicit with on_singular='min_norm'"
+        )
+
+
+def gradient(objective: Equation) -> Equation:
+    """The equation ∇f = 0 of a function f with one value."""
+
+    def F(x, parameters):
+        return jax.grad(lambda x: objective.F(x, parameters)[0])(x)
+
+    return objective._replace(F=F, rows=objective.unknowns.size)
+
+
+def normal_equation(residuals: Equation) -> Equation:
+    """The equation ∇ ½‖r‖² = r_xᵀ r = 0."""
+
+    def F(x, parameters):
+        r, pull = jax.vjp(lambda x: residuals.F(x, parameters), x)
+        return pull(r)[0]
+
+    return residuals._replace(F=F, rows=residuals.unknowns.size)
+
+
+def differentiable(x) -> bool:
+    """Whether an array can have a tangent."""
+    return jnp.issubdtype(x.dtype, jnp.inexact)

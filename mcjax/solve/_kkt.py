@@ -1,0 +1,184 @@
+"""The conditions of a constrained minimum as equations, and the derivatives of what solves them.
+
+    min f(x, θ)   with   h(x, θ) = 0,   g(x, θ) ≥ 0,   l ≤ x ≤ u.
+
+With the Lagrangian L = f - λ·h - μ·g, the conditions of Karush, Kuhn and Tucker are equations R(w, θ) = 0
+for w = (x, λ, μ), with no inequality left in them:
+
+    R_x = x - clip(x - ∇L, l, u)  ≙  x - l where x - ∇L < l,  x - u where x - ∇L > u,  else ∇L
+    R_λ = h
+    R_μ = min(g, μ)               ≙  g where μ > g,  else μ
+
+A constraint is active where its branch is taken. Where all are clearly on one side (strict
+complementarity) and the gradients of the active ones are independent (LICQ), R is smooth near the
+solution and dw = -R_w⁻¹ R_θ dθ as for any root. On the edge, g = μ = 0, x has one-sided derivatives
+alone: the margin says how near that is, and derivatives are NaN there. Newton's method on R finds
+the active set itself (semismooth Newton). Envelope theorem: df*/dθ = ∂L/∂θ, so λ and μ are the
+derivatives of the least value in the right-hand sides of the constraints.
+
+Sources: Nocedal and Wright, Numerical Optimization (2006), chapter 12; Fiacco, Introduction to Sensitivity
+and Stability Analysis in Nonlinear Programming (1983); Qi and Sun, Math. Prog. 58 (1993) 353.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from ._equation import Equation, equation
+from ._vector import Packing, arrays, inexact, packing, stop
+
+
+class KKT(eqx.Module):
+    """A constrained minimum: min fn(x, args) with equality = 0, inequality ≥ 0, lower ≤ x ≤ upper.
+
+    fn, equality, inequality: functions of (x, args); the last two return pytrees of any shape.
+    lower, upper: pytrees like x, or a number for all of it. They may depend on parameters.
+
+    `attach_implicit(x, KKT(...), args)` makes an x from anywhere differentiable.
+    """
+
+    fn: Callable
+    equality: Callable | None = None
+    inequality: Callable | None = None
+    lower: PyTree = None
+    upper: PyTree = None
+
+
+class Point(NamedTuple):
+    """w, vectors: x, the multipliers of equalities, and those of inequalities."""
+
+    x: Array
+    equality: Array
+    inequality: Array
+
+
+class System(NamedTuple):
+    """The parts of the conditions as functions of (vector x, args), and how x is packed."""
+
+    slope: Callable
+    equality: Callable
+    inequality: Callable
+    lower: Array
+    upper: Array
+    unknowns: Packing
+    counts: tuple[int, int]
+    signed: bool
+
+
+def system(kkt: KKT, x: PyTree, args: Any, name: str, slope: Callable | None = None) -> System:
+    """The parts of `kkt` near x. `slope` stands for ∇fn where given, (x, args) ↦ pytree like x."""
+    unknowns = packing(x, name)
+
+    def traced(fn):
+        return eqx.filter_closure_convert(eqx.Partial(fn), x, args)
+
+    def gradient():
+        fn = traced(kkt.fn)
+        value = fn.out_struct
+        if not (hasattr(value, "shape") and value.shape == () and _is_real(value)):
+            raise ValueError(f"{name}: the function to minimise must return one real number")
+        return lambda x, args: jax.grad(lambda x: fn(unknowns.unpack(x), args))(x)
+
+    def vector(fn, what):
+        if fn is None:
+            return lambda x, args: jnp.zeros((0,), x.dtype), 0
+        fn = traced(fn)
+        values = packing(fn.out_struct, f"{name}: {what}")
+        return lambda x, args: values.pack(fn(unknowns.unpack(x), args)), values.size
+
+    if slope is None:
+        slopes = gradient()
+    else:
+
+        def slopes(x, args):
+            return unknowns.pack(slope(unknowns.unpack(x), args))
+
+    h, m_equal = vector(kkt.equality, "equality")
+    g, m_above = vector(kkt.inequality, "inequality")
+    lower = _bound(kkt.lower, x, unknowns, -jnp.inf, name)
+    upper = _bound(kkt.upper, x, unknowns, jnp.inf, name)
+    return System(slopes, h, g, lower, upper, unknowns, (m_equal, m_above), slope is None)
+
+
+def _is_real(value):
+    return jnp.issubdtype(value.dtype, jnp.floating)
+
+
+def _bound(bound, x, unknowns, default, name):
+    if bound is None:
+        return jnp.full((unknowns.size,), default, unknowns.pack(x).dtype)
+    bound = inexact(bound, f"{name}: a bound")
+    if jax.tree.structure(bound) == jax.tree.structure(0) != jax.tree.structure(x):
+        bound = jax.tree.map(lambda _: bound, x)
+    if jax.tree.structure(bound) != jax.tree.structure(x):
+        raise ValueError(
+            f"{name}: bounds must be numbers or pytrees like x, {jax.tree.structure(x)}, got "
+            f"{jax.tree.structure(bound)}; use ±inf where there is none"
+        )
+
+    def fit(b, leaf):
+        if b.shape not in ((), leaf.shape):
+            raise ValueError(f"{name}: a bound of shape {b.shape} for x of shape {leaf.shape}")
+        return jnp.broadcast_to(b, leaf.shape).astype(leaf.dtype)
+
+    return unknowns.pack(jax.tree.map(fit, bound, x))
+
+
+def lagrangian_slope(parts: System, w: Point, args) -> Array:
+    """∇L = ∇f - h_xᵀ λ - g_xᵀ μ."""
+    slope = parts.slope(w.x, args)
+    for constraint, multiplier in ((parts.equality, w.equality), (parts.inequality, w.inequality)):
+        if multiplier.size:
+            _, pull = jax.vjp(lambda x, c=constraint: c(x, args), w.x)
+            slope = slope - pull(multiplier)[0]
+    return slope
+
+
+def residual(parts: System, w: Point, args) -> Point:
+    """R(w): zero where the conditions hold."""
+    slope, g = lagrangian_slope(parts, w, args), parts.inequality(w.x, args)
+    low, high = w.x - slope < parts.lower, w.x - slope > parts.upper
+    R_x = jnp.where(low, w.x - parts.lower, jnp.where(high, w.x - parts.upper, slope))
+    return Point(R_x, parts.equality(w.x, args), jnp.where(w.inequality > g, g, w.inequality))
+
+
+def conditions(parts: System, w: Point, args, name: str, strict: Array | bool = True) -> Equation:
+    """The equation R(w) = 0; with no derivative unless `strict`."""
+
+    def R(w, args):
+        values = residual(parts, w, args)
+        return jax.tree.map(lambda r: r * jnp.where(strict, 1, jnp.nan).astype(r.dtype), values)
+
+    return equation(R, w, args, name)
+
+
+def multipliers(parts: System, x: Array, args) -> Point:
+    """w at x: the multipliers that come nearest to ∇L = 0, and to 0 where a constraint is far from active.
+
+    min ‖∇f - Cᵀ ν‖² + ‖diag(c) ν‖² over ν of all constraints c, equalities with c = 0: exact at
+    a solution where LICQ holds, continuous near it (Glad and Polak, Math. Prog. 17 (1979) 140).
+    """
+    x, args, parts = stop((x, args, parts))
+    size = jnp.abs(x).max() + 1
+    slope = parts.slope(x, args)
+    C_h = jax.jacrev(parts.equality)(x, args)
+    C_g, g = jax.jacrev(parts.inequality)(x, args), parts.inequality(x, args)
+    eye, gaps = jnp.eye(x.size, dtype=x.dtype), jnp.minimum(x - parts.lower, parts.upper - x)
+    bounded = jnp.isfinite(gaps)
+    C = jnp.concatenate([C_h, C_g, jnp.where(bounded[:, None], eye, 0)])
+    c = jnp.concatenate([jnp.zeros(parts.counts[0], x.dtype), g, jnp.where(bounded, gaps, size)])
+    rows = jnp.concatenate([C.T, jnp.diag(c / size)])
+    nu = jnp.linalg.lstsq(rows, jnp.concatenate([slope, jnp.zeros_like(c)]))[0]
+    m, k = parts.counts
+    return Point(x, nu[:m], nu[m : m + k])
+
+
+def start(kkt: KKT, x: PyTree, args, name: str) -> tuple[System, Point, Any]:
+    """The parts, w at x, and args with jax arrays."""
+    args = arrays(args)
+    parts = system(kkt, x, args, name)
+    return parts, multipliers(parts, parts.unknowns.pack(x), args), args

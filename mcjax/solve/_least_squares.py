@@ -1,0 +1,75 @@
+"""Nonlinear least squares: rᵧᵀ r = 0 for the residuals r(y, θ)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import lineax as lx
+import optimistix as optx
+from jaxtyping import PyTree
+
+from ._equation import equation, normal_equation
+from ._solution import Solution, certified, view
+from ._solvers import default_tolerance
+from ._vector import inexact, stop
+
+
+@eqx.filter_jit
+def least_squares(
+    fn: Callable,
+    solver: Any,
+    y0: PyTree,
+    args: Any = None,
+    options: dict | None = None,
+    *,
+    has_aux: bool = False,
+    max_steps: int | None = 512,
+    throw: bool = True,
+    tags: frozenset = frozenset(),
+    polish: int = 1,
+    linear_solver: lx.AbstractLinearSolver | None = None,
+    on_singular: str = "nan",
+) -> Solution:
+    """A y that minimises ½ Σ |fn(y, args)|²: optimistix's `least_squares`, certified, differentiable.
+
+    Identity: dy = -H⁻¹ ∂_θ(rᵧᵀ r) dθ, H = rᵧᵀ rᵧ + Σ rᵢ ∇²rᵢ: not the Gauss-Newton part alone.
+
+    Args:
+      fn: (y, args) ↦ residuals, a pytree; with has_aux (residuals, aux).
+      solver: a least-squares solver or minimiser of optimistix. None: Levenberg-Marquardt.
+      y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.least_squares`.
+      polish: Newton steps with H after the solver, taken if they make the gradient smaller.
+      linear_solver, on_singular: as in `attach_implicit`.
+
+    Returns:
+      a `Solution`, successful only if its certificate says stationary. aux is differentiable.
+
+    Errors: ε κ(H) in y and its derivatives where the certificate's gradient_error says so.
+    Cost: the solver's, and polish + 2 Hessians with their SVDs.
+    Source: Nocedal and Wright, Numerical Optimization (2006), chapter 10.
+    """
+    y0 = inexact(y0, "least_squares")
+    residuals = equation(fn, y0, args, "least_squares", has_aux=has_aux)
+    tol = default_tolerance(y0)
+    seen = view(residuals, y0)
+    found = optx.least_squares(
+        seen.fn,
+        optx.LevenbergMarquardt(tol, tol) if solver is None else solver,
+        seen.start,
+        stop(residuals.parameters),
+        options=options,
+        max_steps=max_steps,
+        throw=False,
+    )
+    return certified(
+        found,
+        seen.vector(found.value),
+        normal_equation(residuals),
+        minimum=True,
+        polish=polish,
+        linear_solver=linear_solver,
+        on_singular=on_singular,
+        tags=tags,
+        throw=throw,
+        name="least_squares",
+    )

@@ -1,0 +1,158 @@
+"""F_x(x, θ) v = b, sealed: one linear operator with a known transpose, and what happens where it is singular.
+
+Dense: the Jacobian from n directional derivatives, its rows and columns scaled by powers of two, its
+inverse, and two steps of refinement in the equation itself, which leave the errors of the problem.
+Singular is what has a condition number over 1/(10 n ε) when so scaled: no unit of an unknown or
+an equation makes a matrix singular or hides that it is.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jax import lax
+
+from .._core._evaluate import evaluate
+from .._core._matmul import matmul
+from ..linalg import lstsq
+from ._vector import stop
+
+Solve = Callable[[Callable, jax.Array, tuple, jax.Array], jax.Array]
+POLICIES = ("nan", "raise", "min_norm", "tikhonov")
+
+
+def linear_solve(
+    solver: lx.AbstractLinearSolver | None, on_singular: str, tags: frozenset, name: str
+) -> Solve:
+    """(F, x, θ, b) ↦ F_x(x, θ)⁻¹ b, differentiable in all but F."""
+    if on_singular not in POLICIES:
+        raise ValueError(f"{name}: on_singular is one of {POLICIES}, got {on_singular!r}")
+    if solver is not None:
+        if on_singular in ("min_norm", "tikhonov"):
+            raise ValueError(
+                f"{name}: on_singular={on_singular!r} factors the Jacobian itself; leave out `solver`"
+            )
+        return _matrix_free(solver, on_singular == "raise", tags)
+    return {
+        "nan": _dense(fails=False),
+        "raise": _dense(fails=True),
+        "min_norm": _min_norm,
+        "tikhonov": _tikhonov,
+    }[on_singular]
+
+
+def linear_map(F, x, parameters) -> Callable:
+    """v ↦ F_x v."""
+    return lambda v: jax.jvp(lambda x: F(x, parameters), (x,), (v,))[1]
+
+
+def jacobian(matvec: Callable, like: jax.Array) -> jax.Array:
+    """The matrix of a linear map on vectors like `like`."""
+    return jax.vmap(matvec, out_axes=1)(jnp.eye(like.size, dtype=like.dtype))
+
+
+def _dense(fails: bool) -> Solve:
+    def solve(F, x, parameters, b):
+        moving = linear_map(F, x, parameters)
+        return _sealed(moving, linear_map(F, *stop((x, parameters))), b, fails)
+
+    return solve
+
+
+def _sealed(matvec, frozen, b, fails):
+    (inverse,) = evaluate(_inverse, jacobian(frozen, b))
+    if fails:
+        inverse = eqx.error_if(inverse, jnp.isnan(inverse).any(), SINGULAR)
+    transposed = jax.linear_transpose(frozen, b)
+
+    def refined(inverse, matvec):
+        def run(_, b):
+            v = _product(inverse, b)
+            for _ in range(2):
+                v = v + _product(inverse, b - matvec(v))
+            return v
+
+        return run
+
+    return lax.custom_linear_solve(
+        matvec, b, refined(inverse, frozen), refined(inverse.T, lambda v: transposed(v)[0])
+    )
+
+
+SINGULAR = (
+    "implicit derivative: the Jacobian of the equation in its unknowns is singular, so the solution "
+    "has no derivative here. on_singular='nan' marks it with NaN; 'min_norm' takes the least-norm "
+    "tangent among those that solve the equation."
+)
+
+
+def _product(A, v):
+    return matmul(A, v[:, None])[:, 0]
+
+
+def _inverse(A):
+    """A⁻¹, NaN where A is singular to rounding."""
+    row = _power_of_two(jnp.abs(A).max(1))
+    A = A / row[:, None]
+    column = _power_of_two(jnp.abs(A).max(0))
+    A = A / column[None, :]
+    inverse = jnp.linalg.inv(A)
+    condition = jnp.abs(A).sum(1).max() * jnp.abs(inverse).sum(1).max()
+    regular = condition * (10 * len(A) * jnp.finfo(A.dtype).eps) < 1
+    inverse = inverse / column[:, None] / row[None, :]
+    return (jnp.where(regular, inverse, jnp.nan),)
+
+
+def _power_of_two(size):
+    ok = (size > 0) & jnp.isfinite(size)
+    return jnp.where(ok, jnp.exp2(jnp.round(jnp.log2(jnp.where(ok, size, 1)))), 1).astype(
+        size.dtype
+    )
+
+
+def _min_norm(F, x, parameters, b):
+    """F_x⁺ b: the least tangent that solves the equation best. F_x keeps its rank when x moves.
+
+    x is the solver's, so the rank of F_x is known to √ε.
+    """
+    J = jacobian(linear_map(F, x, parameters), x)
+    return lstsq(J, b, rcond=float(jnp.finfo(b.dtype).eps ** 0.5))[0]
+
+
+def _tikhonov(F, x, parameters, b):
+    """The v that minimises ‖F_x v - b‖² + μ² ‖v‖², μ = ε^(3/8) max |F_x|.
+
+    With μ r = b - F_x v the normal equations are F_xᵀ r = μ v: a symmetric system for (r, v), whose
+    condition is 1/μ and not its square.
+    """
+    moving, frozen = linear_map(F, x, parameters), linear_map(F, *stop((x, parameters)))
+    size = jnp.abs(jacobian(frozen, x)).max()
+    mu = (jnp.finfo(x.dtype).eps ** 0.375 * jnp.where(size > 0, size, 1)).astype(x.dtype)
+
+    def damped(matvec):
+        def run(z):
+            r, v = z[: b.size], z[b.size :]
+            (pulled,) = jax.linear_transpose(matvec, x)(r)
+            return jnp.concatenate([mu * r + matvec(v), pulled - mu * v])
+
+        return run
+
+    rhs = jnp.concatenate([b, jnp.zeros_like(x)])
+    return _sealed(damped(moving), damped(frozen), rhs, False)[b.size :]
+
+
+def _matrix_free(solver, fails, tags) -> Solve:
+    def run(matvec, b):
+        operator = lx.FunctionLinearOperator(matvec, jax.eval_shape(lambda: b), tags=tags)
+        solution = lx.linear_solve(operator, b, solver, throw=False)
+        failed = solution.result != lx.RESULTS.successful
+        value = jnp.where(failed, jnp.nan, solution.value)
+        return eqx.error_if(value, failed, SINGULAR) if fails else value
+
+    def solve(F, x, parameters, b):
+        matvec = linear_map(F, x, parameters)
+        return lax.custom_linear_solve(matvec, b, run, run)
+
+    return solve

@@ -1,0 +1,85 @@
+"""Minima: ∇f(y, θ) = 0, with a Hessian that has no negative eigenvalue."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import optimistix as optx
+from jaxtyping import PyTree
+
+from ._equation import equation, gradient
+from ._solution import Solution, certified, view
+from ._solvers import default_tolerance
+from ._vector import inexact, stop
+
+
+@eqx.filter_jit
+def minimise(
+    fn: Callable,
+    solver: Any,
+    y0: PyTree,
+    args: Any = None,
+    options: dict | None = None,
+    *,
+    has_aux: bool = False,
+    max_steps: int | None = 1024,
+    throw: bool = True,
+    tags: frozenset = frozenset(),
+    polish: int = 1,
+    linear_solver: lx.AbstractLinearSolver | None = None,
+    on_singular: str = "nan",
+) -> Solution:
+    """A minimum of fn(y, args): optimistix's `minimise`, certified, with derivatives of every order.
+
+    Identity: dy = -H⁻¹ ∂_θ∇f dθ, H the Hessian.
+
+    Args:
+      fn: (y, args) ↦ a real number; with has_aux (number, aux).
+      solver: a minimiser of optimistix. A root finder, as `optx.Newton`, looks for a root of the
+        gradient. None: BFGS.
+      y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.minimise`.
+      polish: Newton steps after the solver, taken if they make the gradient smaller.
+      linear_solver, on_singular: as in `attach_implicit`.
+
+    Returns:
+      a `Solution`, successful only if its certificate says stationary: no saddle, no maximum. aux is
+      differentiable.
+
+    Errors: ε κ(H) in y and its derivatives where the certificate's gradient_error says so.
+    Cost: the solver's, and polish + 2 Hessians with their SVDs.
+    Source: Nocedal and Wright, Numerical Optimization (2006), chapter 6.
+    """
+    y0 = inexact(y0, "minimise")
+    objective = equation(fn, y0, args, "minimise", has_aux=has_aux)
+    if objective.rows != 1:
+        raise ValueError(
+            f"minimise: fn must return one real number, got {objective.rows}; for a sum of squares "
+            "use least_squares, for equations root"
+        )
+    problem = gradient(objective)
+    tol = default_tolerance(y0)
+    solver = optx.BFGS(tol, tol) if solver is None else solver
+    fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False)
+    seen = view(objective, y0)
+
+    def number(y, parameters):
+        return jnp.asarray(seen.fn(y, parameters)).reshape(())
+
+    roots = isinstance(solver, optx.AbstractRootFinder)
+    run, target = (optx.root_find, jax.grad(number)) if roots else (optx.minimise, number)
+    found = run(target, solver, seen.start, stop(objective.parameters), **fixed)
+    return certified(
+        found,
+        seen.vector(found.value),
+        problem,
+        minimum=True,
+        polish=polish,
+        linear_solver=linear_solver,
+        on_singular=on_singular,
+        tags=tags,
+        throw=throw,
+        name="minimise",
+    )

@@ -1,0 +1,98 @@
+"""Newton's method in the open: its iterates, its order of convergence, and the name of what goes wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, PyTree
+
+from ._certificate import FLOOR, tolerance
+from ._equation import check_square, equation
+from ._linear import jacobian, linear_map
+from ._vector import inexact, stop
+
+
+class OUTCOME(eqx.Enumeration):
+    """What became of Newton's method."""
+
+    converged = "Converged: residual and step are small."
+    nan_start = "The function is not finite at the start."
+    left_domain = "An iterate left the domain: the function is not finite there."
+    cycle = "The iterates return to where they were: a cycle. A line search breaks it."
+    flat_slope = (
+        "A step is far longer than the iterate: the Jacobian is nearly singular, a flat slope. "
+        "A line search or a trust region helps."
+    )
+    singular_jacobian = "The Jacobian is singular at an iterate, so there is no Newton step."
+    slow = "Not converged yet; a multiple root converges linearly, and more steps help."
+
+
+class NewtonHistory(eqx.Module):
+    """iterates (steps + 1, n), residuals ‖F‖ and lengths of steps at each, order of convergence, outcome.
+
+    order: log ratio of the last three steps above rounding; 2 at a simple root, 1 at a multiple one.
+    """
+
+    iterates: Float[Array, "k n"]
+    residuals: Float[Array, " k"]
+    steps: Float[Array, " k"]
+    order: Float[Array, ""]
+    outcome: OUTCOME
+
+
+def newton_history(fn: Callable, y0: PyTree, args: Any = None, *, steps: int = 30) -> NewtonHistory:
+    """Newton's method without safeguards on fn(y, args) = 0, step by step: for teaching and debugging.
+
+    y⁺ = y - F_y⁻¹ F. The number of steps is fixed; iterates are real vectors, complex ones as
+    (Re, Im). Not differentiable: `root` is. Source: Ortega and Rheinboldt, Iterative Solution (1970).
+    """
+    y0 = inexact(y0, "newton_history")
+    problem = equation(fn, y0, args, "newton_history")
+    check_square(problem, "newton_history")
+    parameters = stop(problem.parameters)
+
+    def step(x, _):
+        F = problem.F(x, parameters)
+        J = jacobian(linear_map(problem.F, x, parameters), x)
+        s = jnp.linalg.solve(J, F)
+        return x - s, (x, _norm(F), _norm(s))
+
+    x0 = stop(problem.unknowns.pack(y0))
+    _, (x, residuals, lengths) = lax.scan(step, x0, None, length=steps + 1)
+    return NewtonHistory(x, residuals, lengths, _order(x, lengths), _outcome(x, residuals, lengths))
+
+
+def _norm(v):
+    return jnp.sqrt((v * v).sum())
+
+
+def _order(x, lengths):
+    """log(s₃/s₂) / log(s₂/s₁) for the last three that are above rounding."""
+    big = lengths > jnp.finfo(x.dtype).eps ** 0.9 * (_size(x) + FLOOR)
+    last = jnp.maximum(jnp.where(big & jnp.isfinite(lengths), jnp.arange(len(lengths)), 0).max(), 2)
+    a, b, c = (jnp.log(lengths[last - k]) for k in (2, 1, 0))
+    return (c - b) / (b - a)
+
+
+def _size(x):
+    return jnp.sqrt((x * x).sum(1))
+
+
+def _outcome(x, residuals, lengths):
+    tol = tolerance(x.dtype)
+    relative = lengths / (_size(x) + FLOOR)
+    distance = _size(x[:-1] - x[-1:])  # of earlier iterates from the last
+    returned = distance[:-1] <= tol * (_size(x[-1:])[0] + FLOOR)
+    choose = OUTCOME.where
+    found = choose(relative[-1] > 1e3, OUTCOME.flat_slope, OUTCOME.slow)
+    found = choose(returned.any(), OUTCOME.cycle, found)
+    found = choose(jnp.isfinite(residuals).all(), found, OUTCOME.left_domain)
+    broken = (jnp.isfinite(residuals) & ~jnp.isfinite(lengths)).any()
+    found = choose(broken, OUTCOME.singular_jacobian, found)
+    flat = (relative > 1e3).any() & ~(relative[-1] <= tol)
+    found = choose(flat & ~broken, OUTCOME.flat_slope, found)
+    found = choose(relative[-1] <= tol, OUTCOME.converged, found)
+    found = choose(residuals[-1] == 0, OUTCOME.converged, found)
+    return choose(jnp.isfinite(residuals[0]), found, OUTCOME.nan_start)

@@ -1,0 +1,73 @@
+"""Proximal maps, and minima of a smooth function plus one that is not, as fixed points.
+
+    prox_h(z) = argmin ‖x - z‖²/2 + h(x),        min f + h at x   ⇔   x = prox_h(x - ∇f(x)).
+
+A projection is the proximal map of a set's indicator; optax.projections has box, simplex, balls, half
+space. All are piecewise smooth: derivatives hold inside a piece.
+
+Source: Parikh and Boyd, Proximal algorithms, Foundations and Trends in Optimization 1 (2014) 127.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..linalg import lstsq
+
+
+def proximal_residual(fn: Callable, prox: Callable) -> Callable:
+    """(x, args) ↦ x - prox(x - ∇fn(x, args)), zero at the minimum of fn + h, or of fn on a set.
+
+    fn: (x, args) ↦ a real number. prox: (x, args) ↦ pytree like x, the proximal map of h, or the
+    projection on the set.
+
+    For `attach_implicit` and `implicit`. Derivatives are those of the piece of prox that x is in.
+    """
+
+    def residual(x, args=None):
+        moved = jax.tree.map(lambda x, g: x - g, x, jax.grad(fn)(x, args))
+        return jax.tree.map(lambda x, p: x - p, x, prox(moved, args))
+
+    return residual
+
+
+def prox_l1(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
+    """Soft threshold, the proximal map of weight Σ |x|: x less weight in size, or 0."""
+    weight = jnp.asarray(weight, jnp.asarray(x).dtype)
+    return jnp.where(x > weight, x - weight, jnp.where(x < -weight, x + weight, jnp.zeros_like(x)))
+
+
+def prox_l2(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
+    """The proximal map of weight ‖x‖, over the last axis: x shorter by weight, or 0 (group lasso)."""
+    square = (x * x).sum(-1, keepdims=True)
+    weight = jnp.asarray(weight, x.dtype)
+    outside = square > weight**2
+    length = jnp.sqrt(jnp.where(outside, square, 1))
+    return jnp.where(outside, x * (1 - weight / length), jnp.zeros_like(x))
+
+
+def projection_affine(
+    x: Float[Array, " n"], A: Float[Array, "m n"], b: Float[Array, " m"]
+) -> Float[Array, " n"]:
+    """The nearest point with A x = b, x - A⁺ (A x - b), A of any rank; differentiable in all three."""
+    if A.ndim != 2 or x.shape != A.shape[1:] or b.shape != A.shape[:1]:
+        raise ValueError(
+            f"projection_affine: A (m, n) needs x (n,) and b (m,), got {A.shape}, {x.shape}, {b.shape}"
+        )
+    return x - lstsq(A, A @ x - b)[0]
+
+
+def projection_second_order_cone(
+    x: Float[Array, "... n"], t: Float[Array, " ..."]
+) -> tuple[Float[Array, "... n"], Float[Array, " ..."]]:
+    """The nearest (x, t) with ‖x‖ ≤ t: itself, or 0 where ‖x‖ ≤ -t, or a = (‖x‖ + t)/2 of (x/‖x‖, 1)."""
+    square = (x * x).sum(-1)
+    inside = (t >= 0) & (square <= t**2)
+    below = (t <= 0) & (square <= t**2)
+    outside = ~(inside | below)
+    length = jnp.sqrt(jnp.where(outside, square, 1))
+    a = (length + t) / 2
+    scale = jnp.where(inside, 1, jnp.where(below, 0, a / length))
+    return x * scale[..., None], jnp.where(inside, t, jnp.where(below, 0, a))

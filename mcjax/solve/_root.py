@@ -1,0 +1,80 @@
+"""Roots of systems of equations: F(y, θ) = 0."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import lineax as lx
+import optimistix as optx
+from jaxtyping import PyTree
+
+from ._equation import check_square, equation
+from ._solution import Solution, certified, view
+from ._solvers import default_tolerance, first_that_works, root_finders
+from ._vector import inexact, stop
+
+
+@eqx.filter_jit
+def root(
+    fn: Callable,
+    solver: Any,
+    y0: PyTree,
+    args: Any = None,
+    options: dict | None = None,
+    *,
+    has_aux: bool = False,
+    max_steps: int | None = 256,
+    throw: bool = True,
+    tags: frozenset = frozenset(),
+    polish: int = 1,
+    linear_solver: lx.AbstractLinearSolver | None = None,
+    on_singular: str = "nan",
+) -> Solution:
+    """A y with fn(y, args) = 0: optimistix's `root_find`, certified, with derivatives of every order.
+
+    Identity: dy = -F_y⁻¹ F_θ dθ.
+
+    Args:
+      fn: (y, args) ↦ as many numbers as y has; with has_aux (value, aux). Complex or real.
+      solver: of optimistix, a root finder, least-squares solver or minimiser. None: Newton's method with
+        a line search, then, where that ends at no root, a dogleg, Levenberg-Marquardt, and Newton's
+        method without a line search, which leaves local minima of ‖F‖.
+      y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.root_find`.
+      polish: Newton steps after the solver, taken if they make the residual smaller.
+      linear_solver, on_singular: as in `attach_implicit`.
+
+    Returns:
+      a `Solution`, successful only if its certificate says that y is a root. With throw, what is no
+      root raises at run time. aux is differentiable.
+
+    Errors: ε κ(F_y) in y and its derivatives where the certificate's gradient_error says so.
+    Cost: the solver's, and polish + 2 Jacobians with their SVDs.
+    Source: Nocedal and Wright, Numerical Optimization (2006), chapter 11.
+    """
+    y0 = inexact(y0, "root")
+    problem = equation(fn, y0, args, "root", has_aux=has_aux)
+    check_square(problem, "root")
+    fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False, tags=tags)
+    tol = default_tolerance(y0)
+
+    seen = view(problem, y0)
+
+    def run(solver, y0):
+        return optx.root_find(seen.fn, solver, y0, stop(problem.parameters), **fixed)
+
+    if solver is None:
+        found = first_that_works(root_finders(tol), run, seen.start)
+    else:
+        found = run(solver, seen.start)
+    return certified(
+        found,
+        seen.vector(found.value),
+        problem,
+        minimum=False,
+        polish=polish,
+        linear_solver=linear_solver,
+        on_singular=on_singular,
+        tags=tags,
+        throw=throw,
+        name="root",
+    )

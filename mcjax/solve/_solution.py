@@ -1,0 +1,89 @@
+"""optimistix's Solution, with a certificate."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optimistix as optx
+from jaxtyping import Array, PyTree
+
+from ._attach import attach
+from ._certificate import STATUS, Certificate, certify
+from ._equation import Equation
+from ._linear import linear_solve
+from ._vector import stop
+
+
+class Solution(optx.Solution):
+    """optimistix's Solution: value, result, aux, stats, state, and a certificate.
+
+    `result` is successful only where the certificate says stationary. Derivatives of `value` and `aux` are
+    those of the equation that defines them.
+    """
+
+    certificate: Certificate
+
+
+_S = TypeVar("_S", bound=Solution)
+
+
+def certified(
+    found: optx.Solution,
+    x: Array,
+    problem: Equation,
+    *,
+    minimum: bool,
+    polish: int,
+    linear_solver,
+    on_singular: str,
+    tags: frozenset,
+    throw: bool,
+    name: str,
+) -> Solution:
+    """The solution that an optimistix solver found, certified, polished and attached to `problem`."""
+    if not isinstance(polish, int) or polish < 0:
+        raise ValueError(f"{name}: polish is a number of Newton steps, 0 or more, got {polish!r}")
+    solve = linear_solve(linear_solver, on_singular, tags, name)
+    x, certificate = certify(problem, x, polish, minimum)
+    attached = attach(x, problem, solve)
+    solution = Solution(
+        value=problem.unknowns.unpack(attached),
+        result=result_of(stop(found.result), certificate),
+        aux=problem.aux(attached, problem.parameters),
+        stats=stop(found.stats),
+        state=stop(eqx.filter(found.state, eqx.is_array)),
+        certificate=certificate,
+    )
+    return raise_if_failed(solution) if throw else solution
+
+
+def result_of(result: optx.RESULTS, certificate: Certificate) -> optx.RESULTS:
+    """Successful if stationary; else what the solver reports, or that it diverged."""
+    RESULTS = optx.RESULTS
+    failed = RESULTS.where(result == RESULTS.successful, RESULTS.nonlinear_divergence, result)
+    failed = RESULTS.where(certificate.status == STATUS.nonfinite, RESULTS.nonfinite, failed)
+    return RESULTS.where(certificate.stationary, RESULTS.successful, failed)
+
+
+def raise_if_failed(solution: _S) -> _S:
+    """The solution, which raises at run time unless it is stationary."""
+    certificate = solution.certificate
+    return certificate.status.error_if(solution, jnp.logical_not(certificate.stationary))
+
+
+class View(NamedTuple):
+    """A problem as a solver of optimistix sees it: (y, parameters) ↦ value, a start, y ↦ vector."""
+
+    fn: Callable
+    start: PyTree
+    vector: Callable
+
+
+def view(problem: Equation, y0: PyTree) -> View:
+    """The user's pytrees, or vectors of reals where any of them is complex."""
+    y0, pack = stop(y0), problem.unknowns.pack
+    if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(y0)):
+        return View(problem.F, pack(y0), lambda x: x)
+    return View(lambda y, parameters: problem.call(y, parameters)[0], y0, pack)

@@ -1,0 +1,81 @@
+"""Known wrong gradients are flagged, right ones are not."""
+
+import diffrax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcjax.ode._check_gradient import check_ode_gradient
+from mcjax.ode._gauss import GaussAdjoint
+from mcjax.ode._replay import ReplayAdjoint
+
+from . import problems
+
+
+def squares(ys):
+    return (ys**2).sum()
+
+
+def check(problem, loss, ts, rtol, atol, first=None, solver=None):
+    return check_ode_gradient(
+        problem.field,
+        loss,
+        ts,
+        problem.y0,
+        problem.args,
+        adjoints=(ReplayAdjoint() if first is None else first, GaussAdjoint()),
+        solver=diffrax.Tsit5() if solver is None else solver,
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        max_steps=1024,
+    )
+
+
+def verdicts(report):
+    return {part.name: part.verdict for part in report.parts}
+
+
+def test_the_equilibrium_is_flagged():
+    """F1: steps that suit a constant solution do not suit its derivative, which is 29 times too large."""
+    problem = problems.equilibrium()
+    report = check(problem, jnp.sum, problem.times(101), 1e-6, 1e-6)
+    found = verdicts(report)
+    assert report.verdict == found["adjoints"] == found["Taylor, ReplayAdjoint"] == "wrong"
+    assert found["Taylor, GaussAdjoint"] == found["tighter"] == "right"
+    _, by_a = report.gradients[1]
+    np.testing.assert_allclose(by_a, problems.EQUILIBRIUM_TRUTH, rtol=1e-6)
+    with pytest.raises(AssertionError, match="wrong"):
+        report.raise_if_wrong()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lotka_volterra", "pendulum"])
+def test_right_gradients_are_not_flagged(name):
+    problem = getattr(problems, name)()
+    report = check(problem, squares, problem.times(11), 1e-6, 1e-6)
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
+def test_robertson_is_not_flagged():
+    problem = problems.robertson()
+    scale = jnp.array([1.0, 1e4, 1.0])
+    loss = lambda ys: (ys * scale[None]).sum()  # noqa: E731
+    report = check(problem, loss, problem.times(11), 1e-6, 1e-10, solver=diffrax.Kvaerno5())
+    assert report.verdict != "wrong", str(report)
+
+
+@pytest.mark.slow
+def test_brusselator_is_flagged():
+    """F2: steps at the limit of stability: the loss is right to 2e-4 and its gradient wrong by 1e13."""
+    problem = problems.brusselator_1d()
+    first = diffrax.RecursiveCheckpointAdjoint()
+    report = check(problem, lambda ys: (ys[-1] ** 2).sum(), problem.times(2), 1e-3, 1e-3, first)
+    assert report.verdict == "wrong", str(report)
+    assert verdicts(report)["adjoints"] == "wrong"
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="no floating-point arrays"):
+        check_ode_gradient(
+            lambda t, y, args: y, jnp.sum, jnp.ones(2), 1, adjoints=(ReplayAdjoint(),) * 2
+        )

@@ -1,0 +1,71 @@
+"""Integral costs and their gradients, against closed forms."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcjax.ode._gauss import GaussAdjoint
+
+
+def cost(y0, a, rate, t0, t1):
+    """∫ a exp(rate t) y² dt along y' = -a y, which is a y0² exp(2 a t0) ∫ exp((rate - 2 a) t) dt."""
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, y, a: -a * y), diffrax.Tsit5(), t0, t1, None, y0, a,
+        stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9),
+        adjoint=GaussAdjoint(cost=lambda t, y, a: a * jnp.sum(y**2) * jnp.exp(rate * t)),
+    )  # fmt: skip
+    return solution.stats["cost"], solution.stats["cost_error"]
+
+
+def truth(y0, a, rate, t0, t1):
+    r = rate - 2 * a
+    return a * jnp.sum(y0**2) * (jnp.exp(r * t1 + 2 * a * t0) - jnp.exp(rate * t0)) / r
+
+
+def test_cost_in_both_directions_of_time():
+    which = tuple(range(5))
+    gradient = jax.jit(jax.value_and_grad(cost, which, has_aux=True))
+    for t0, t1 in [(0.1, 2.0), (2.0, 0.1)]:
+        inputs = np.array([1.2, -0.4]), 0.7, 0.9, t0, t1
+        (value, error), got = gradient(*inputs)
+        want, slopes = jax.value_and_grad(truth, which)(*inputs)
+        assert abs(value - want) < 1e-8 * abs(want)
+        assert error < 1e-8 * abs(want)
+        for g, w in zip(got, slopes, strict=True):
+            assert np.linalg.norm(g - w) < 1e-7 * np.linalg.norm(w)
+
+
+def test_error_number_tells_what_steps_are_too_long():
+    """y = 1 + t lets steps grow, and sin 60 t does not fit into them."""
+
+    def solve(frequency):
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, args: jnp.ones_like(y)), diffrax.Tsit5(),
+            0.0, 3.0, None, jnp.ones(()), stepsize_controller=diffrax.PIDController(1e-6, 1e-6),
+            adjoint=GaussAdjoint(cost=lambda t, y, args: jnp.sin(frequency * t) * y),
+        )  # fmt: skip
+        return solution.stats["cost"], solution.stats["cost_error"]
+
+    solve = jax.jit(solve)
+    for w, fits in [(0.5, True), (60.0, False)]:
+        want = np.sin(3 * w) / w**2 - 4 * np.cos(3 * w) / w + 1 / w
+        value, error = solve(w)
+        assert (abs(value - want) < error) == fits
+        assert (error < 1e-2) == fits
+
+
+def test_a_cost_is_a_number():
+    with pytest.raises(ValueError, match="must be a number"):
+        jax.eval_shape(
+            lambda: diffrax.diffeqsolve(
+                diffrax.ODETerm(lambda t, y, args: -y),
+                diffrax.Tsit5(),
+                0.0,
+                1.0,
+                0.1,
+                jnp.ones(2),
+                adjoint=GaussAdjoint(cost=lambda t, y, args: y),
+            )
+        )

@@ -1,0 +1,83 @@
+"""y' = -a y(t - τ) in closed form, with derivatives in the delay; a nonlinear one against differences."""
+
+import math
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcjax.ode._delay import delay_solve
+
+TIGHT = diffrax.PIDController(rtol=1e-10, atol=1e-10)
+
+
+def test_linear():
+    """y = 1 before 0: y(t) = Σ_k (-a)^k (t - (k-1) τ)^k / k!, the sum over k with t > (k-1) τ."""
+
+    def solve(a, tau, t1):
+        return delay_solve(
+            lambda t, y, delayed, a: -a * delayed,
+            lambda t, a: jnp.ones_like(t),
+            tau,
+            0.0,
+            t1,
+            a,
+            max_delays=4,
+            stepsize_controller=TIGHT,
+        )
+
+    def exact(a, tau, t1):
+        terms = [(-a) ** k * (t1 - (k - 1) * tau) ** k / math.factorial(k) for k in range(5)]
+        return sum(term for k, term in enumerate(terms) if t1 > (k - 1) * tau)
+
+    @jax.jit
+    def run(*point):
+        value, pull, solution = jax.vjp(lambda *p: (solve(*p).y1, solve(*p)), *point, has_aux=True)
+        return solution, pull(jnp.ones_like(value))
+
+    point = (1.3, 0.8, 2.7)
+    solution, slopes = run(*point)
+    assert solution.successful
+    np.testing.assert_allclose(solution.y1, exact(*point), rtol=1e-9)
+    np.testing.assert_allclose(slopes, jax.grad(exact, (0, 1, 2))(*point), rtol=1e-8)
+    np.testing.assert_allclose(solution.ys[:3], [exact(1.3, 0.8, k * 0.8) for k in (1, 2, 3)])
+    for bad in (
+        (1.3, 0.8, 3.3),
+        (1.3, -0.8, 2.7),
+    ):  # more than four delays, a delay into the future
+        assert not run(*bad)[0].successful and np.isnan(run(*bad)[0].y1)
+
+
+@pytest.mark.slow
+def test_nonlinear():
+    """A predator that reacts late: against differences, of step h: h² and rtol/h."""
+
+    def f(t, y, delayed, a):
+        prey, predator = y["prey"], y["predator"]
+        eaten = a * prey * predator
+        return {"prey": prey - eaten, "predator": a * delayed["prey"] * predator - predator}
+
+    def solve(p):
+        history = lambda t, a: {"prey": 1 + 0.1 * jnp.sin(t), "predator": jnp.exp(0.1 * t)}  # noqa: E731
+        solution = delay_solve(
+            f, history, p[1], 0.5, 2.5, p[0], max_delays=3, stepsize_controller=TIGHT
+        )
+        return solution.y1["prey"] * solution.y1["predator"]
+
+    point, h = jnp.array([1.2, 0.9]), 1e-4
+    got = jax.jit(jax.jacfwd(solve))(point)
+    values = jax.jit(jax.vmap(solve))(
+        point[None] + h * jnp.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    )
+    want = [(values[0] - values[1]) / (2 * h), (values[2] - values[3]) / (2 * h)]
+    np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_bad_input():
+    history = lambda t, args: jnp.ones(2)  # noqa: E731
+    with pytest.raises(ValueError, match="one number"):
+        delay_solve(lambda t, y, d, a: d, history, jnp.ones(2), 0.0, 1.0, max_delays=2)
+    with pytest.raises(ValueError, match="shape of y"):
+        delay_solve(lambda t, y, d, a: d[:1], history, 1.0, 0.0, 1.0, max_delays=2)

@@ -1,0 +1,134 @@
+"""States and sensitivities solved together, against closed forms, in every mode and order."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix
+import pytest
+
+from mcjax.ode._forward_sensitivity import ForwardSensitivity
+from mcjax.ode._jacobian import jacobian
+
+from .problems import EQUILIBRIUM_TRUTH, equilibrium
+
+
+def pid(rtol):
+    return diffrax.PIDController(rtol=rtol, atol=rtol)
+
+
+def test_equilibrium():
+    problem = equilibrium()
+
+    def loss(a, rtol):
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(problem.field), diffrax.Tsit5(), 0.0, 10.0, None, problem.y0, a,
+            saveat=diffrax.SaveAt(ts=problem.times(101)),
+            stepsize_controller=pid(rtol), adjoint=ForwardSensitivity(),
+        )  # fmt: skip
+        return solution.ys.sum()
+
+    def derivatives(a, rtol):
+        forward = jax.jvp(lambda a: loss(a, rtol), (a,), (jnp.ones_like(a),))[1]
+        return forward, jax.grad(loss)(a, rtol)
+
+    derivatives = jax.jit(derivatives)
+    for rtol in (1e-6, 1e-9):
+        forward, reverse = derivatives(problem.args, rtol)
+        assert abs(forward / EQUILIBRIUM_TRUTH - 1) <= rtol
+        assert abs(reverse / EQUILIBRIUM_TRUTH - 1) <= rtol
+
+
+# y' = a y² from y(t0) = c: y = c / (1 - a c (t - t0)).
+
+
+def solution(c, a, t0, t1, ts, rtol=1e-10, adjoint=None):
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, y, args: a * y**2), diffrax.Tsit5(), t0, t1, None, c,
+        saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(ts=ts), diffrax.SubSaveAt(t0=True, t1=True)]),
+        stepsize_controller=pid(rtol), adjoint=adjoint or ForwardSensitivity(),
+    ).ys  # fmt: skip
+
+
+def truth(c, a, t0, t1, ts):
+    at = lambda t: c / (1 - a * c * (t - t0))  # noqa: E731
+    return [at(ts), jnp.stack([c, at(t1)])]
+
+
+INPUTS = 0.7, -0.8, 0.2, 1.5, np.array([0.2, 0.9, 1.4])
+
+
+def stacked(f):
+    return lambda *x: jnp.concatenate(f(*x))
+
+
+def test_everything_is_differentiable_forwards_and_backwards():
+    which = tuple(range(5))
+    got = jax.jit(jax.jacfwd(stacked(solution), which))(*INPUTS)
+    want = jax.jacfwd(stacked(truth), which)(*INPUTS)
+    transposed = jax.jit(jax.grad(lambda *x: jnp.sum(stacked(solution)(*x) ** 2), which))(*INPUTS)
+    squares = jax.grad(lambda *x: jnp.sum(stacked(truth)(*x) ** 2), which)(*INPUTS)
+    for g, w in [*zip(got, want, strict=True), *zip(transposed, squares, strict=True)]:
+        assert np.linalg.norm(g - w) < 1e-8 * np.linalg.norm(w)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
+@pytest.mark.parametrize("inner", [jax.jacfwd, jax.jacrev])
+def test_second_order(outer, inner):
+    def second(f):
+        return outer(inner(lambda p: jnp.sum(stacked(f)(p[0], p[1], *INPUTS[2:]) ** 2)))
+
+    p = jnp.array(INPUTS[:2])
+    got, want = jax.jit(second(solution))(p), second(truth)(p)
+    assert np.linalg.norm(got - want) < 1e-7 * np.linalg.norm(want)
+
+
+def test_a_failed_solve_for_sensitivities_is_nan():
+    """Along y = 0 one parameter has S = exp(1000 t)."""
+
+    def value(c):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, args: 1000 * y), diffrax.Tsit5(), 0.0, 1.0, None, c,
+            stepsize_controller=pid(1e-6), adjoint=ForwardSensitivity(),
+        ).ys.sum()  # fmt: skip
+
+    y, dy = jax.jit(lambda c: jax.jvp(value, (c,), (jnp.ones_like(c),)))(0.0)
+    assert y == 0 and np.isnan(dy)
+
+
+def test_jacobian_and_a_fit():
+    """Exponential decay: both parameters of c exp(-a t) are found, and J is its closed form."""
+    ts = np.linspace(0.0, 2.0, 7)
+
+    def solve(p, adjoint):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, a: -a * y), diffrax.Tsit5(), 0.0, 2.0, None, p[0], p[1],
+            saveat=diffrax.SaveAt(ts=jnp.asarray(ts)), stepsize_controller=pid(1e-9),
+            adjoint=adjoint,
+        ).ys  # fmt: skip
+
+    p = jnp.array([1.3, 0.8])
+    decay = np.exp(-0.8 * ts)
+    want = np.stack([decay, -1.3 * ts * decay], 1)
+    assert np.linalg.norm(jax.jit(jacobian(solve))(p) - want) < 1e-7 * np.linalg.norm(want)
+
+    def residual(p, _):
+        return solve(p, ForwardSensitivity()) - 1.3 * decay
+
+    method = optimistix.LevenbergMarquardt(rtol=1e-8, atol=1e-8)
+    fit = jax.jit(lambda p: optimistix.least_squares(residual, method, p).value)
+    assert np.linalg.norm(fit(jnp.array([1.0, 0.5])) - p) < 1e-6
+
+
+def test_bad_input():
+    def solve(**kwargs):
+        diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, args: -y), diffrax.Tsit5(), 0.0, 1.0, 0.1, jnp.ones(2),
+            adjoint=ForwardSensitivity(), **kwargs,
+        )  # fmt: skip
+
+    with pytest.raises(NotImplementedError, match="Save at ts"):
+        jax.eval_shape(lambda: solve(saveat=diffrax.SaveAt(steps=True)))
+    with pytest.raises(NotImplementedError, match="ReplayAdjoint"):
+        jax.eval_shape(lambda: solve(event=diffrax.Event(lambda t, y, args, **kw: y[0] - 0.5)))

@@ -1,0 +1,191 @@
+"""Events: a bouncing ball in closed form, saltation matrices, two guards, and what has no derivative."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcjax.ode._hybrid import HYBRID_RESULTS, hybrid_solve
+
+TIGHT = diffrax.PIDController(rtol=1e-10, atol=1e-10)
+BALL = jnp.array([1.0, 0.3, 9.81, 0.9])  # height, speed, gravity, restitution
+END = 3.5  # after five bounces, before the sixth
+
+
+def fall(t, y, args):
+    return jnp.stack([y[1], -args[2]])
+
+
+def height(t, y, args):
+    return y[0]
+
+
+def bounce(t, y, args):
+    return jnp.stack([jnp.zeros_like(y[0]), -args[3] * y[1]])
+
+
+def ball(p, t1, max_events=6):
+    return hybrid_solve(
+        fall, height, bounce, 0.0, t1, p[:2], p, max_events=max_events, stepsize_controller=TIGHT
+    )
+
+
+def true_ball(p, t1):
+    """The final height and the number of bounces, by the formulas of free fall."""
+    (h, v, g, e), t, bounces = p, 0.0, 0
+    while True:
+        speed = jnp.sqrt(v**2 + 2 * g * h)
+        if t + (v + speed) / g > t1:
+            return h + v * (t1 - t) - g * (t1 - t) ** 2 / 2, bounces
+        t, h, v, bounces = t + (v + speed) / g, 0.0, e * speed, bounces + 1
+
+
+@jax.jit
+def _ball_and_slopes(p, t1):
+    value, pull, solution = jax.vjp(_height, p, t1, has_aux=True)
+    return solution, pull(jnp.ones_like(value))
+
+
+def _height(p, t1):
+    solution = ball(p, t1)
+    return solution.y1[0], solution
+
+
+def test_bouncing_ball():
+    """Five bounces: the final height and its gradient against the closed form."""
+    solution, (by_p, by_t1) = _ball_and_slopes(BALL, END)
+    want, bounces = true_ball(BALL, END)
+    assert bounces == solution.num_events == 5
+    assert solution.result == HYBRID_RESULTS.successful
+    slopes = jax.grad(lambda p, t1: true_ball(p, t1)[0], (0, 1))(BALL, END)
+    # rtol 1e-10, amplified by five saltation matrices
+    np.testing.assert_allclose(solution.y1[0], want, rtol=1e-8)
+    np.testing.assert_allclose(by_p, slopes[0], rtol=1e-8)
+    np.testing.assert_allclose(by_t1, slopes[1], rtol=1e-8)
+    assert np.isnan(solution.times[5]) and solution.guards[5] == -1
+    np.testing.assert_allclose(solution.before[:5, 0], 0, atol=1e-9)
+    np.testing.assert_allclose(solution.after[:5, 1], -0.9 * solution.before[:5, 1], rtol=1e-14)
+
+
+def test_too_many_events():
+    """What comes after the last event is not made up."""
+    solution, _ = _ball_and_slopes(BALL, 2 * END)
+    assert solution.result == HYBRID_RESULTS.too_many_events
+    assert "max_events" in HYBRID_RESULTS[solution.result]
+    assert np.isnan(solution.y1).all() and np.isfinite(solution.times).all()
+
+
+@pytest.mark.slow
+def test_bouncing_ball_forwards():
+    got = jax.jit(jax.jacfwd(lambda p, t1: ball(p, t1).y1[0], (0, 1)))(BALL, END)
+    want = jax.grad(lambda p, t1: true_ball(p, t1)[0], (0, 1))(BALL, END)
+    np.testing.assert_allclose(got[0], want[0], rtol=1e-8)
+    np.testing.assert_allclose(got[1], want[1], rtol=1e-8)
+
+
+@pytest.mark.slow
+def test_bouncing_ball_second_order():
+    got = jax.jit(jax.hessian(lambda p: ball(p, END).y1[0]))(BALL)
+    want = jax.hessian(lambda p: true_ball(p, END)[0])(BALL)
+    np.testing.assert_allclose(got, want, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.slow
+def test_saltation_matrix():
+    """One event with f, g and h that depend on everything, against the formula with diffrax's pieces."""
+
+    def f(t, y, args):
+        return jnp.stack([y[1] + 0.1 * t, -jnp.sin(y[0]) - args * y[1]])
+
+    def guard(t, y, args):
+        return 0.5 - y[0] + 0.2 * y[1] - 0.1 * t
+
+    def reset(t, y, args):
+        return jnp.stack([y[0] - t, 0.5 * y[1] * y[0] + args])
+
+    def run(y0, t1):
+        return hybrid_solve(
+            f, guard, reset, 0.0, t1, y0, 0.1, max_events=2, stepsize_controller=TIGHT
+        )
+
+    def smooth(t0, y0, t1):
+        step, solver = diffrax.ConstantStepSize(), diffrax.Dopri8()
+        options = dict(stepsize_controller=step, adjoint=diffrax.ForwardMode())
+        term = diffrax.ODETerm(f)
+        return diffrax.diffeqsolve(term, solver, t0, t1, (t1 - t0) / 50, y0, 0.1, **options).ys[-1]
+
+    y0, t1 = jnp.array([0.0, 1.2]), 1.2
+    solution, got = jax.jit(lambda: (run(y0, t1), jax.jacfwd(run)(y0, t1).y1))()
+    assert solution.num_events == 1
+    t, before, after = solution.times[0], solution.before[0], solution.after[0]
+    h_t, h_y = jax.grad(guard, (0, 1))(t, before, 0.1)
+    g_t, g_y = jax.jacfwd(reset, (0, 1))(t, before, 0.1)
+    minus, plus = f(t, before, 0.1), f(t, after, 0.1)
+    S = g_y + jnp.outer(plus - g_y @ minus - g_t, h_y) / (h_t + h_y @ minus)
+    first = jax.jit(jax.jacfwd(smooth, 1))(0.0, y0, t)
+    second = jax.jit(jax.jacfwd(smooth, 1))(t, after, t1)
+    np.testing.assert_allclose(got, second @ S @ first, rtol=1e-8)
+
+
+def test_two_guards_and_a_surface_that_is_crossed():
+    """Walls at 0 and 1 that are met within one step, and a threshold that the state goes on to cross."""
+
+    def free(t, y, args):
+        return jnp.stack([y[1], jnp.zeros_like(y[1])])
+
+    def turn(t, y, args):
+        return jnp.stack([y[0], -y[1]])
+
+    walls = (lambda t, y, args: y[0], lambda t, y, args: 1 - y[0])
+
+    @jax.jit
+    def between(v):
+        y0 = jnp.stack([jnp.full_like(v, 0.25), v])
+        return hybrid_solve(free, walls, (turn, turn), 0.0, 4.1, y0, max_events=6)
+
+    solution = between(1.0)
+    np.testing.assert_array_equal(solution.guards, [1, 0, 1, 0, -1, -1])
+    np.testing.assert_allclose(solution.times[:4], [0.75, 1.75, 2.75, 3.75], rtol=1e-7)
+    np.testing.assert_allclose(solution.y1, [0.35, 1.0], rtol=1e-6)
+
+    def slower(t, y, args):
+        return jnp.stack([y[0], y[1] / 2])
+
+    through = jax.jit(
+        lambda: hybrid_solve(free, walls[0], slower, 0.0, 2.0, jnp.array([0.5, -1.0]), max_events=3)
+    )()
+    assert through.num_events == 1
+    np.testing.assert_allclose(through.y1, [-0.75, -0.5], rtol=1e-6)
+
+
+def test_grazing():
+    """A ball thrown at a ceiling, which it meets twice within a step, not at all, or just reaches."""
+
+    def down(t, y, args):
+        return jnp.stack([y[0], -y[1]])
+
+    @jax.jit
+    def throw(excess):
+        speed = jnp.sqrt(2 * 9.81 * (1 + excess))
+        y0 = jnp.stack([jnp.zeros_like(speed), speed])
+        guard = lambda t, y, args: 1 - y[0]  # noqa: E731
+        return hybrid_solve(fall, guard, down, 0.0, 1.0, y0, BALL, max_events=1)
+
+    assert throw(0.1).num_events == 1
+    touch = throw(1e-9)
+    assert touch.result == HYBRID_RESULTS.grazing and np.isnan(touch.y1).all()
+    assert throw(-0.1).num_events == 0
+
+
+@pytest.mark.parametrize(
+    ("guard", "reset", "message"),
+    [
+        ((height, height), bounce, "2 guards and 1 resets"),
+        (lambda t, y, args: y, bounce, "must return a number"),
+        (height, lambda t, y, args: y[:1], "shape of y"),
+    ],
+)
+def test_bad_input(guard, reset, message):
+    with pytest.raises(ValueError, match=message):
+        hybrid_solve(fall, guard, reset, 0.0, 1.0, BALL[:2], BALL, max_events=1)

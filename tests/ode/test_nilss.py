@@ -1,0 +1,74 @@
+"""Lorenz: d⟨z⟩/dρ is 1.0, where a gradient through the solution is of the size of e^{0.9 T}."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcjax.ode._nilss import nilss
+
+CONTROLLER = diffrax.PIDController(rtol=1e-6, atol=1e-6)
+
+
+def lorenz(t, y, rho):
+    rate = [10 * (y[1] - y[0]), y[0] * (rho - y[2]) - y[1], y[0] * y[1] - 8 / 3 * y[2]]
+    return jnp.stack(rate)
+
+
+def test_lorenz():
+    """⟨z⟩ = 23.5, d⟨z⟩/dρ = 1.01 ± 0.04 by regression (Wang 2013), and the exponent 0.906."""
+
+    @jax.jit
+    def run(y0):
+        return nilss(
+            lorenz,
+            lambda t, y, rho: y[2],
+            y0,
+            28.0,
+            segment=0.5,
+            segments=400,
+            directions=1,
+            stepsize_controller=CONTROLLER,
+        )
+
+    found = run(jnp.array([1.0, 2.0, 15.0]))
+    assert found.successful
+    np.testing.assert_allclose(found.average, 23.5, atol=0.5)
+    np.testing.assert_allclose(found.derivative, 1.01, atol=0.05)
+    np.testing.assert_allclose(found.exponents, 0.906, atol=0.1)
+    assert found.shadow[50:].max() < 10
+
+
+@pytest.mark.slow
+def test_equilibrium_on_a_torus():
+    """A stable oscillation with a stable third variable: averages of both are known exactly.
+
+    r' = r (ρ - r²), φ' = 1: ⟨x² + y²⟩ = ρ. No exponent is positive, so any direction will do.
+    """
+
+    def field(t, y, rho):
+        square = y[0] ** 2 + y[1] ** 2
+        x, z = (rho - square) * y[0] - y[1], (rho - square) * y[1] + y[0]
+        return jnp.stack([x, z, square - 2 * y[2]])
+
+    @jax.jit
+    def run(rho):
+        y0 = jnp.stack([jnp.sqrt(rho), jnp.zeros_like(rho), rho / 2])
+        objective = lambda t, y, rho: y[0] ** 2 + y[1] ** 2 + y[2] + rho * y[0] ** 2  # noqa: E731
+        segment = 2 * np.pi / 20
+        options = dict(segment=segment, segments=400, directions=2, stepsize_controller=CONTROLLER)
+        return nilss(field, objective, y0, rho, **options)
+
+    found = run(1.5)
+    np.testing.assert_allclose(found.average, 1.5 * 1.5 + 1.5**2 / 2, rtol=1e-5)
+    np.testing.assert_allclose(found.derivative, 1.5 + 1.5, rtol=0.01)
+    np.testing.assert_allclose(np.sort(found.exponents), [-3, -2], rtol=0.01)
+
+
+def test_bad_input():
+    options = dict(segment=0.5, segments=2)
+    with pytest.raises(ValueError, match="less than the 3"):
+        nilss(lorenz, lambda t, y, p: y[2], jnp.ones(3), 28.0, directions=3, **options)
+    with pytest.raises(ValueError, match="p is a number"):
+        nilss(lorenz, lambda t, y, p: y[2], jnp.ones(3), jnp.ones(2), directions=1, **options)

@@ -1,0 +1,78 @@
+"""Equilibria of the Brusselator, which are known, and a fold, where there is no derivative."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+import pytest
+
+from mcjax.ode._steady_state import steady_state
+
+
+def brusselator(t, y, args):
+    a, b = args
+    rate = y["u"] ** 2 * y["v"]
+    return {"u": a - (b + 1) * y["u"] + rate, "v": b * y["u"] - rate}
+
+
+def equilibrium(args):
+    return steady_state(brusselator, {"u": jnp.array(1.2), "v": jnp.array(2.0)}, args)
+
+
+def test_brusselator():
+    """u = a, v = b/a; the eigenvalues have sum b - 1 - a² and product a²; all orders and modes."""
+
+    def both(args):
+        found = equilibrium(args)
+        return jnp.stack([found.y["u"], found.y["v"], found.eigenvalues.sum().real])
+
+    def exact(args):
+        a, b = args
+        return jnp.stack([a, b / a, b - 1 - a**2])
+
+    args = jnp.array([1.1, 3.0])
+
+    @jax.jit
+    def run(args):
+        orders = [f(both)(args) for f in (jax.jacfwd, jax.jacrev)]
+        second = [f(jax.jacrev(both))(args) for f in (jax.jacfwd, jax.jacrev)]
+        return equilibrium(args), both(args), orders, second
+
+    found, value, first, second = run(args)
+    assert found.converged and not found.stable
+    np.testing.assert_allclose(value, exact(args), rtol=1e-13)
+    np.testing.assert_allclose(found.eigenvalues.prod(), 1.1**2, rtol=1e-13)
+    for slopes in first:
+        np.testing.assert_allclose(slopes, jax.jacfwd(exact)(args), rtol=1e-12, atol=1e-12)
+    for curves in second:
+        want = jax.jacfwd(jax.jacfwd(exact))(args)
+        np.testing.assert_allclose(curves, want, rtol=1e-11, atol=1e-11)
+
+
+def test_stable_and_closed_over():
+    def root(c):
+        return steady_state(lambda t, y, args: c - y**3, jnp.ones(1))
+
+    found = jax.jit(root)(8.0)
+    assert found.stable and found.residual == 0
+    slope = jax.jit(jax.grad(lambda c: root(c).y[0]))(8.0)
+    np.testing.assert_allclose(slope, 1 / 12, rtol=1e-14)
+
+
+def test_fold():
+    """y² = p near and behind its fold at p = 0: an infinite derivative, and no root."""
+
+    @jax.jit
+    def root(p):
+        solver = optx.Newton(1e-8, 1e-8)
+        found = steady_state(lambda t, y, p: p - y**2, jnp.array(1.0), p, root_finder=solver)
+        return found
+
+    assert root(1e-2).converged
+    nothing = root(-1.0)
+    assert not nothing.converged and np.isnan(nothing.y) and np.isnan(nothing.eigenvalues).all()
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="shape of y"):
+        steady_state(lambda t, y, args: y[:1], jnp.ones(2))

@@ -1,0 +1,45 @@
+"""Newton's method in the open, and several roots by deflation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcjax.solve import OUTCOME, newton_history, roots
+
+
+def test_failure_modes_have_names():
+    @jax.jit
+    def run():
+        return dict(
+            converged=newton_history(lambda y, _: y**2 - 2, 1.0),
+            slow=newton_history(lambda y, _: y**2, 1.0, steps=10),
+            cycle=newton_history(lambda y, _: y**3 - 2 * y + 2, 0.0),
+            flat_slope=newton_history(lambda y, _: y**3 - 3 * y + 3, 1.0 + 1e-9, steps=3),
+            nan_start=newton_history(lambda y, _: jnp.log(y), -1.0),
+            left_domain=newton_history(lambda y, _: jnp.log(y), 4.0),
+            singular_jacobian=newton_history(lambda y, _: y**2 + 1, 0.0),
+        )
+
+    found = run()
+    for name, history in found.items():
+        assert history.outcome == getattr(OUTCOME, name), name
+    assert 1.8 < found["converged"].order < 2.2
+    np.testing.assert_allclose(found["slow"].order, 1, rtol=1e-12)
+
+
+def test_all_roots_of_a_cubic_from_one_start_and_their_derivatives():
+    """(y - 1)(y - a)(y + 3): dy/da is 1 at the root a alone."""
+
+    def fn(y, a):
+        return (y - 1) * (y - a) * (y + 3)
+
+    def found(a):
+        solution = roots(fn, None, 0.5, a, count=4)
+        return solution.value, solution.certificate.stationary
+
+    run = jax.jit(lambda a: (found(a), jax.jacfwd(lambda a: found(a)[0])(a)))
+    (y, ok), slope = run(jnp.array(2.0))
+    order = np.argsort(np.where(ok, y, np.inf))[:3]
+    assert ok.sum() == 3
+    np.testing.assert_allclose(y[order], [-3, 1, 2], rtol=1e-12)
+    np.testing.assert_allclose(slope[order], [0, 0, 1], atol=1e-12)

@@ -1,0 +1,71 @@
+"""Proximal maps, and minima that they define, against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax.projections
+import pytest
+
+from mcjax.solve import (
+    attach_implicit,
+    projection_affine,
+    projection_second_order_cone,
+    prox_l1,
+    prox_l2,
+    proximal_residual,
+)
+
+EPS = jnp.finfo(float).eps
+
+
+def test_lasso_is_differentiable_in_data_and_weight():
+    """min ‖x - b‖²/2 + w ‖x‖₁ = soft(b, w): db is 1 on the support, dw is -sign there."""
+    b = jnp.array([2.0, 0.3, -1.5])
+
+    def x(p):
+        found = jnp.array([1.5, 0.0, -1.0])
+        fn = proximal_residual(
+            lambda x, p: ((x - p[0]) ** 2).sum() / 2, lambda x, p: prox_l1(x, p[1])
+        )
+        return attach_implicit(found, fn, p)
+
+    db, dw = jax.jit(jax.jacrev(x))((b, jnp.array(0.5)))
+    np.testing.assert_allclose(db, np.diag([1.0, 0.0, 1.0]), atol=EPS)
+    np.testing.assert_allclose(dw, [-1, 0, 1], atol=EPS)
+
+
+def test_a_minimum_on_the_simplex_of_optax():
+    """min ‖x - p‖²/2, one coordinate 0: dx/dp = I - 1/2 on the others."""
+
+    def x(p):
+        def project(x, _):
+            return optax.projections.projection_simplex(x)
+
+        fn = proximal_residual(lambda x, p: ((x - p) ** 2).sum() / 2, project)
+        return attach_implicit(jnp.array([0.75, 0.25, 0.0]), fn, p)
+
+    truth = [[0.5, -0.5, 0], [-0.5, 0.5, 0], [0, 0, 0]]
+    with jax.numpy_dtype_promotion("standard"):
+        found = jax.jit(jax.jacfwd(x))(jnp.array([0.9, 0.4, -1.0]))
+    np.testing.assert_allclose(found, truth, atol=4 * EPS)
+
+
+def test_projections_are_what_they_say():
+    A = jnp.array([[1.0, 2.0, -1.0], [2.0, 4.0, -2.0]])  # of rank 1
+    x, b = jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0])
+    near = projection_affine(x, A, b)
+    np.testing.assert_allclose(A @ near, b, atol=20 * EPS)
+    np.testing.assert_allclose(near, x - A[0] * (A[0] @ x - 1) / 6, atol=20 * EPS)
+
+    cone = jnp.array([[3.0, 4.0], [3.0, 4.0], [3.0, 4.0]]), jnp.array([6.0, 0.0, -6.0])
+    y, t = projection_second_order_cone(*cone)
+    np.testing.assert_allclose(y, [[3, 4], [1.5, 2], [0, 0]], atol=4 * EPS)
+    np.testing.assert_allclose(t, [6, 2.5, 0], atol=4 * EPS)
+    np.testing.assert_allclose(prox_l2(jnp.array([[3.0, 4.0], [0.3, 0.4]])), [[2.4, 3.2], [0, 0]])
+    slope = jax.jacfwd(prox_l2)(jnp.zeros(2))
+    np.testing.assert_array_equal(slope, 0)  # no NaN of a norm at 0
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="projection_affine: A"):
+        projection_affine(jnp.ones(2), jnp.ones((1, 3)), jnp.ones(1))

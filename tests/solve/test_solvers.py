@@ -1,0 +1,198 @@
+"""root, fixed_point, minimise, least_squares: what success means, and the derivatives of what they find."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+import pytest
+
+from mcjax.solve import STATUS, Anderson, fixed_point, least_squares, minimise, root
+
+EPS = jnp.finfo(float).eps
+SUCCESS = optx.RESULTS.successful
+
+
+def rosenbrock(y, a):
+    return jnp.stack([10 * (y[1] - y[0] ** 2), 1 - a * y[0]])  # y = (1/a, 1/a²)
+
+
+START = np.array([-1.2, 1.0])
+
+
+@pytest.mark.parametrize("name", ["root", "least_squares", "minimise"])
+def test_a_solution_with_its_derivatives_and_aux(name):
+    solve = {"root": root, "least_squares": least_squares, "minimise": minimise}[name]
+
+    def fn(y, a):
+        r = rosenbrock(y, a)
+        return (r if name != "minimise" else (r**2).sum()), {"norm": y @ y}
+
+    solver = optx.Newton(1e-8, 1e-8) if name == "root" else None
+
+    @jax.jit
+    def run(a):
+        def both(a):
+            found = solve(fn, solver, START, a, has_aux=True, throw=False)
+            return (found.value, found.aux["norm"]), found
+
+        def slope(a):
+            _, tangents, found = jax.jvp(both, (a,), (jnp.ones_like(a),), has_aux=True)
+            return tangents, found
+
+        first, second, found = jax.jvp(slope, (a,), (jnp.ones_like(a),), has_aux=True)
+        _, pull, _ = jax.vjp(both, a, has_aux=True)
+        rev = pull((jnp.array([1.0, 0.0]), jnp.zeros(())))[0]
+        return first, second, rev, found
+
+    (dy, daux), (ddy, ddaux), rev, found = run(jnp.array(1.0))
+    assert isinstance(found, optx.Solution) and found.result == SUCCESS
+    assert found.certificate.stationary and found.certificate.gradient_error < 1e-10
+    np.testing.assert_allclose(found.value, [1, 1], rtol=1e-12)
+    np.testing.assert_allclose(dy, [-1, -2], rtol=1e-10)  # κ of the Hessian is 2500
+    np.testing.assert_allclose(ddy, [2, 6], rtol=1e-9)
+    np.testing.assert_allclose([daux, ddaux], [-6, 2 * 3 + 4 * 5], rtol=1e-9)  # of a⁻² + a⁻⁴
+    np.testing.assert_allclose(rev, -1, rtol=1e-10)
+
+
+def test_newton_passed_to_minimise_finds_no_root_of_f():
+    """f = (y - 1)² - 4 has roots -1 and 3; optimistix returns one of them, its minimum is 1."""
+    found = jax.jit(lambda: minimise(lambda y, _: (y - 1) ** 2 - 4, optx.Newton(1e-8, 1e-8), 2.5))()
+    np.testing.assert_allclose(found.value, 1, rtol=10 * EPS)
+
+
+def test_what_is_no_solution_has_a_name():
+    def root_of(fn, y0):
+        return root(fn, optx.LevenbergMarquardt(1e-8, 1e-8), y0, throw=False)
+
+    @jax.jit
+    def run():
+        return dict(
+            none=root_of(lambda y, _: y**2 + 1, 0.3),
+            far=root_of(lambda y, _: jnp.exp(-y), 1.0),
+            nan=root_of(lambda y, _: y - 1, jnp.nan),
+            saddle=minimise(
+                lambda y, _: y[0] ** 2 - y[1] ** 2,
+                optx.Newton(1e-8, 1e-8),
+                jnp.ones(2),
+                throw=False,
+            ),
+            steps=minimise(lambda y, _: jnp.exp(-y), None, 0.0, max_steps=30, throw=False),
+        )
+
+    found = run()
+    status = {name: f.certificate.status for name, f in found.items()}
+    assert status["none"] == STATUS.singular or status["none"] == STATUS.not_stationary
+    assert status["far"] != STATUS.stationary
+    assert status["nan"] == STATUS.nonfinite
+    assert status["saddle"] == STATUS.saddle
+    assert status["steps"] != STATUS.stationary
+    assert all(f.result != SUCCESS for f in found.values())
+
+
+def test_a_failure_raises_unless_told_not_to():
+    with pytest.raises(Exception, match=r"no root|not solve"):
+        jax.block_until_ready(root(lambda y, _: y**2 + 1, optx.Newton(1e-8, 1e-8), 0.3).value)
+
+
+def test_the_gradient_error_is_known():
+    """The estimate is right to a factor, and polish squares the error."""
+    t = np.linspace(0, 1, 8)
+    data = np.exp(-1.3 * t) + 0.05 * np.cos(9 * t)
+
+    def fit(data, polish):
+        found = least_squares(
+            lambda y, data: jnp.exp(-y * t) - data,
+            optx.LevenbergMarquardt(1e-2, 1e-2),
+            0.2,
+            data,
+            polish=polish,
+            throw=False,
+        )
+        return found.value, found.certificate
+
+    @jax.jit
+    def run(data):
+        return [jax.grad(lambda d, k=k: fit(d, k), has_aux=True)(data) for k in (0, 1, 5)]
+
+    (rough, before), (polished, after), (truth, _) = run(jnp.asarray(data))
+    error = [np.linalg.norm(g - truth) / np.linalg.norm(truth) for g in (rough, polished)]
+    assert error[0] > 1e-4
+    assert error[0] / 5 < before.gradient_error < 5 * error[0]
+    assert error[1] < 10 * error[0] ** 2
+    assert error[1] / 10 < after.gradient_error + 1e-13
+
+
+def test_one_bad_lane_leaves_the_others_bit_identical():
+    """(y² - a)² has a double root at a = 0, and none that is real for a < 0."""
+
+    def solve(a):
+        found = root(lambda y, a: y**2 - a, optx.Newton(1e-8, 1e-8), 1.0, a, throw=False)
+        return found.value, found.result == SUCCESS
+
+    run = jax.jit(jax.vmap(jax.value_and_grad(solve, has_aux=True)))
+    (good, ok), slopes = run(jnp.array([1.0, 4.0, 9.0]))
+    (bad, flags), bad_slopes = run(jnp.array([1.0, -4.0, 9.0]))
+    assert ok.all() and not flags[1]
+    np.testing.assert_array_equal(good[::2], bad[::2])
+    np.testing.assert_array_equal(slopes[::2], bad_slopes[::2])
+    np.testing.assert_allclose(slopes, [1 / 2, 1 / 4, 1 / 6], rtol=10 * EPS)
+
+
+def test_anderson_is_gmres_on_an_affine_map():
+    """n + 1 differences span the space: two more steps than unknowns, where plain iteration diverges."""
+    M = np.array([[0.5, 1.0, 0.0], [0.0, -1.5, 0.3], [0.2, 0.0, 0.8]])
+    b = jnp.array([1.0, 2.0, 3.0])
+
+    @jax.jit
+    def run(b):
+        def solve(b):
+            found = fixed_point(lambda y, b: jnp.asarray(M) @ y + b, Anderson(1e-12, 1e-12), b, b)
+            return found.value, found.stats["num_steps"]
+
+        return solve(b), jax.jacrev(solve, has_aux=True)(b)[0]
+
+    (y, steps), slope = run(b)
+    truth = np.linalg.inv(np.eye(3) - M)
+    np.testing.assert_allclose(y, truth @ b, rtol=1e-11)
+    np.testing.assert_allclose(slope, truth, rtol=1e-11)
+    assert steps <= 7
+
+
+def test_float32_and_complex():
+    @jax.jit
+    def run():
+        single = root(
+            lambda y, a: y**2 - a, optx.Newton(1e-4, 1e-4), jnp.float32(1), jnp.float32(2)
+        )
+        with jax.numpy_dtype_promotion("standard"):
+            z = root(lambda z, _: z**2 + z + 1, None, jnp.array(0.1 + 1j), throw=False)
+        return single.value, z.value, z.certificate.stationary
+
+    single, z, ok = run()
+    assert single.dtype == jnp.float32 and ok
+    np.testing.assert_allclose(single, 2**0.5, rtol=1e-6)
+    np.testing.assert_allclose(z, np.exp(2j * np.pi / 3), rtol=1e-12)
+
+
+def test_a_function_is_traced_once():
+    count = []
+
+    def fn(y, a):
+        count.append(1)
+        return y**2 - a
+
+    jax.jit(jax.grad(lambda a: root(fn, optx.Newton(1e-8, 1e-8), 1.0, a).value)).trace(2.0)
+    assert len(count) == 1
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="2 equations for 1 unknowns"):
+        root(lambda y, _: jnp.stack([y, y]), None, 1.0)
+    with pytest.raises(ValueError, match="must return one real number, got 2"):
+        minimise(lambda y, _: y, None, jnp.ones(2))
+    with pytest.raises(ValueError, match="must return what y0 is"):
+        fixed_point(lambda y, _: y[:1], None, jnp.ones(2))
+    with pytest.raises(TypeError, match="got str in it"):
+        least_squares(lambda y, _: y, None, "y")
+    with pytest.raises(ValueError, match="polish is a number of Newton steps"):
+        root(lambda y, _: y - 1, None, 0.0, polish=-1)
