@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from pathlib import Path
 
 # jax 0.10 can hang in a batched eigh on several fake CPU devices with a small thread pool.
 os.environ["NPROC"] = "32"
@@ -24,6 +25,15 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 def pytest_report_header():
     return f"jax: {jax.__version__}, {jax.device_count()} {jax.default_backend()} devices"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Cases that take seconds, of functions that have others: they are `slow` too."""
+    heavy = {*(Path(__file__).parent / "heavy.txt").read_text().splitlines()}
+    for item in items:
+        if item.nodeid in heavy:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -42,14 +42,16 @@ class Steps(eqx.Module):
     saved: list[Int[Array, " rows"]]
 
 
-def record(loop, capacity: int, *, solver, init_state, saveat, max_steps, **keywords):
+def record(
+    loop, capacity: int, *, solver, init_state, saveat, max_steps, **keywords
+) -> tuple[Any, Any, Steps]:
     """Run `loop` (`AbstractAdjoint._loop`), and return (final_state, stats, Steps).
 
     A solve that needs more than `capacity` accepted steps ends as one that reached max_steps.
     """
     row = _row(init_state)
     rows = jax.tree.map(lambda x: jnp.zeros((capacity + 1, *jnp.shape(x)), jnp.result_type(x)), row)
-    steps = None
+    steps: Any = None
 
     def outer_while_loop(cond, body, state, *, max_steps, buffers):
         nonlocal steps

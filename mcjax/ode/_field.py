@@ -16,7 +16,7 @@ def check_field(name, terms, event):
         )
     if event is not None:
         raise NotImplementedError(
-            f"{name} does not differentiate events. Use mcjax.ode.ReplayAdjoint()."
+            f"{name} does not differentiate events. Use mcjax.ode.hybrid_solve."
         )
 
 

@@ -23,12 +23,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from ._accepted import record
 from ._adjoint_solve import Problem
 from ._backward import backward
 from ._cost import integrate_cost
 from ._field import check_field, hoist
 from ._saved import apply_saved, check_saveat, constant, plain_saves, save_times, saved_values
-from ._trajectory import LOOPS, default_kind, interpolate, recorded
+from ._trajectory import LOOPS, default_kind, interpolate
 
 
 class GaussAdjoint(diffrax.AbstractAdjoint):
@@ -133,16 +134,14 @@ def _forward(theta, y0, t0, t1, keep, *, adjoint, solver, saveat, init_state, ma
     terms, args, cost = theta
     init_state = eqx.tree_at(lambda s: s.y, init_state, y0, is_leaf=_is_none)
 
-    def loop(**state_and_loops):
-        return adjoint._loop(
-            terms=terms, args=args, solver=solver, saveat=saveat, event=None, t0=t0, t1=t1,
-            **kwargs, **state_and_loops,
-        )  # fmt: skip
-
+    keywords = dict(
+        kwargs, terms=terms, args=args, solver=solver, saveat=saveat, event=None, t0=t0, t1=t1,
+        init_state=init_state, max_steps=max_steps,
+    )  # fmt: skip
     if not keep and cost is None:
-        final, stats = loop(init_state=init_state, max_steps=max_steps, **LOOPS)
+        final, stats = adjoint._loop(**keywords, **LOOPS)
         return (saved_values(final), (), final, stats), None
-    (final, stats), steps = recorded(loop, init_state, max_steps)
+    final, stats, steps = record(adjoint._loop, max_steps, **keywords)
     varying, fixed = eqx.partition(theta, eqx.is_inexact_array)
     problem = Problem(None, varying, fixed, None, ravel_pytree(y0)[1])
     trajectory = interpolate(

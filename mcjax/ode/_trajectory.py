@@ -22,22 +22,12 @@ import numpy as np
 from equinox.internal import while_loop
 from jax import lax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int
+
+from ._accepted import Steps
 
 _while_loop = partial(while_loop, kind="lax")
 LOOPS = dict(inner_while_loop=_while_loop, outer_while_loop=_while_loop)
-
-
-class Steps(eqx.Module):
-    """The accepted steps of a solve: what each began with. Slots from `count` on are unused."""
-
-    left: Float[Array, " steps"]
-    right: Float[Array, " steps"]
-    y: PyTree[Array]
-    solver_state: PyTree[Array]
-    made_jump: Array
-    count: Int[Array, ""]
-    y_final: PyTree[Array]
 
 
 class Trajectory(eqx.Module):
@@ -61,49 +51,6 @@ class Trajectory(eqx.Module):
         for c in reversed(lower):
             y = c + theta * y
         return y
-
-
-def recorded(loop, init_state, max_steps):
-    """Run `loop`, a diffrax loop, and keep its accepted steps: (result of the loop, Steps).
-
-    The slot of the step to come is written before each attempt: one that is rejected is overwritten.
-    """
-    kept = []
-
-    def attempt(state):
-        made_jump = jnp.asarray(state.made_jump)
-        return state.tprev, state.tnext, state.y, state.solver_state, made_jump
-
-    def outer_while_loop(cond_fun, body_fun, init_val, *, max_steps, buffers):
-        leaves, tree = jax.tree.flatten(attempt(init_val))
-
-        def body(carry):
-            state, record = carry
-            i, now = state.num_accepted_steps, jax.tree.leaves(attempt(state))
-            return body_fun(state), [b.at[i].set(x) for b, x in zip(record, now, strict=True)]
-
-        empty = [jnp.zeros((max_steps, *jnp.shape(x)), jnp.result_type(x)) for x in leaves]
-        final, record = while_loop(
-            lambda carry: cond_fun(carry[0]),
-            body,
-            (init_val, empty),
-            max_steps=max_steps,
-            buffers=lambda carry: (buffers(carry[0]), carry[1]),
-            kind="lax",
-        )
-        kept.append((final, jax.tree.unflatten(tree, record)))
-        return final
-
-    out = loop(
-        init_state=init_state,
-        max_steps=max_steps,
-        inner_while_loop=_while_loop,
-        outer_while_loop=outer_while_loop,
-    )
-    ((final, (left, right, y, solver_state, made_jump)),) = kept
-    count = jnp.asarray(final.num_accepted_steps)
-    right = jnp.where(jnp.arange(max_steps) < count, right, jnp.inf)
-    return out, Steps(left, right, y, solver_state, made_jump, count, final.y)
 
 
 def _flat(tree):
@@ -157,20 +104,19 @@ def interpolate(steps: Steps, field, kind, solver, terms, args) -> Trajectory:
     data = hermite if kind == "hermite" else restep
 
     def one(i, coefficients):
-        left, right = steps.left[i], steps.right[i]
-        here, after = (jax.tree.map(lambda x, j=j: x[j], steps.y) for j in (i, i + 1))
-        last = i == steps.count - 1
-        after = jax.tree.map(lambda a, b: jnp.where(last, b, a), after, steps.y_final)
-        y, y_next = _flat(here), _flat(after)
+        left, right = steps.tprev[i], steps.tnext[i]
+        y, y_next = (_flat(jax.tree.map(lambda x, j=j: x[j], steps.y)) for j in (i, i + 1))
         h = (right - left).astype(y.dtype)
         # Each datum once, however many coefficients it enters.
         rows = lax.optimization_barrier(data(i, left, right, h, y, y_next))
         return coefficients.at[i].set(jnp.stack([_combine(weights, rows) for weights in matrix]))
 
-    flat_y = jax.eval_shape(lambda: _flat(steps.y_final))
-    empty = jnp.zeros((len(steps.left), len(matrix), *flat_y.shape), flat_y.dtype)
+    rows = len(steps.tprev)
+    flat_y = jax.eval_shape(lambda: _flat(jax.tree.map(lambda x: x[0], steps.y)))
+    empty = jnp.zeros((rows, len(matrix), *flat_y.shape), flat_y.dtype)
     coefficients = lax.fori_loop(0, steps.count, one, empty)
-    return Trajectory(steps.left, steps.right, coefficients, steps.count)
+    right = jnp.where(jnp.arange(rows) < steps.count, steps.tnext, jnp.inf)
+    return Trajectory(steps.tprev, right, coefficients, steps.count)
 
 
 def default_kind(solver):

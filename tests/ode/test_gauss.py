@@ -226,7 +226,7 @@ def brownian(key):
         (dict(saveat=diffrax.SaveAt(t1=True, dense=True)), "Save at ts"),
         (dict(saveat=diffrax.SaveAt(t1=True, solver_state=True)), "solver_state"),
         (dict(max_steps=None), "max_steps="),
-        (dict(event=diffrax.Event(lambda t, y, args, **kw: y[0] - 0.5)), "ReplayAdjoint"),
+        (dict(event=diffrax.Event(lambda t, y, args, **kw: y[0] - 0.5)), "hybrid_solve"),
     ],
     ids=lambda x: next(iter(x)) if isinstance(x, dict) else "",
 )

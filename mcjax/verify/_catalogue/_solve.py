@@ -1,0 +1,81 @@
+"""The catalogue of what an equation defines, against closed forms."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from ... import solve
+from ._entry import Entry
+
+
+def _cube_root(b):
+    return solve.attach_implicit(jnp.cbrt(b), lambda x, b: x**3 - b, b)
+
+
+def _nested_root(b):
+    """x with x + y(x) = b, y³ = x: a root of an equation that has a root in it."""
+    y = jnp.cbrt(b / 2)
+    x = b - y
+    for _ in range(60):
+        y = y - (y**3 + y - b) / (3 * y**2 + 1)
+        x = y**3
+    return solve.attach_implicit(x, lambda x, b: x + _cube_root(x) - b, b)
+
+
+def _cardano(b):
+    """y³ of the real root of y³ + y = b."""
+    s = jnp.sqrt(b**2 / 4 + 1 / 27)
+    return (jnp.cbrt(b / 2 + s) + jnp.cbrt(b / 2 - s)) ** 3
+
+
+def _rosenbrock(a):
+    """The zero (1/a, 1/a²) of (1 - a x, 10 (y - x²))."""
+    start = jnp.ones((2,), a.dtype) * jnp.asarray([0.8, 0.9], a.dtype)
+    system = lambda v, a: jnp.stack([1 - a * v[0], 10 * (v[1] - v[0] ** 2)])  # noqa: E731
+    return solve.root(system, None, start, a).value
+
+
+def _affine(M, b):
+    """x = M x + b."""
+    start = jnp.zeros_like(b)
+    return solve.fixed_point(lambda x, args: args[0] @ x + args[1], None, start, (M, b)).value
+
+
+def _ellipsoid(p):
+    """The largest box in an ellipsoid x² + 2 y² + 4 z² <= 48 p."""
+    start = jnp.ones((3,), p.dtype)
+    inside = lambda x, p: 48 * p - (jnp.asarray([1, 2, 4], p.dtype) * x**2).sum()  # noqa: E731
+    found = solve.constrained_minimise(
+        lambda x, p: -x[0] * x[1] * x[2], None, start, p, inequality=inside
+    )
+    return found.value, found.multipliers.inequality[0]
+
+
+def _largest_box(p):
+    x = jnp.stack([4 * jnp.sqrt(p), jnp.sqrt(8 * p), 2 * jnp.sqrt(p)])
+    return x, x[1] * x[2] / (2 * x[0])
+
+
+def _numbers():
+    return {"generic": np.array([0.7, 2.0, 3.1])}
+
+
+def _number():
+    return {"generic": np.array(1.3)}
+
+
+def _contraction():
+    return {"generic": (np.array([[0.2, 0.5], [-0.3, 0.1]]), np.array([1.0, 2.0]))}
+
+
+ENTRIES = (
+    Entry("attach_implicit", _cube_root, _numbers, reference=jnp.cbrt),
+    Entry("attach_implicit nested", _nested_root, _numbers, reference=_cardano),
+    Entry("root", _rosenbrock, _number, reference=lambda a: jnp.stack([1 / a, 1 / a**2])),
+    Entry(
+        "fixed_point",
+        _affine,
+        _contraction,
+        reference=lambda M, b: jnp.linalg.solve(jnp.eye(2, dtype=M.dtype) - M, b),
+    ),
+    Entry("constrained_minimise", _ellipsoid, _number, reference=_largest_box),
+)
