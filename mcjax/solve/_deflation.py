@@ -45,7 +45,7 @@ def roots(
     problem = equation(fn, y0, args, "roots")
     check_square(problem, "roots")
     tol = default_tolerance(y0)
-    solvers = root_finders(tol) if solver is None else [solver]
+    solvers = root_finders(tol, problem.unknowns.pack(y0).dtype) if solver is None else [solver]
     parameters = stop(problem.parameters)
     start = stop(problem.unknowns.pack(y0))
 

@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 
 from ._equation import equation, normal_equation
 from ._solution import Solution, certified, view
-from ._solvers import default_tolerance
+from ._solvers import default_tolerance, least_squares_solver
 from ._vector import inexact, stop
 
 
@@ -36,7 +36,8 @@ def least_squares(
 
     Args:
       fn: (y, args) ↦ residuals, a pytree; with has_aux (residuals, aux).
-      solver: a least-squares solver or minimiser of optimistix. None: Levenberg-Marquardt.
+      solver: a least-squares solver or minimiser of optimistix. None: Levenberg-Marquardt; for
+        float32 beside 64 bits, which optimistix's does not take, Gauss-Newton with a line search.
       y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.least_squares`.
       polish: Newton steps with H after the solver, taken if they make the gradient smaller.
       linear_solver, on_singular: as in `attach_implicit`.
@@ -54,7 +55,7 @@ def least_squares(
     seen = view(residuals, y0)
     found = optx.least_squares(
         seen.fn,
-        optx.LevenbergMarquardt(tol, tol) if solver is None else solver,
+        least_squares_solver(tol, seen.start.dtype) if solver is None else solver,
         seen.start,
         stop(residuals.parameters),
         options=options,

@@ -32,14 +32,20 @@ def line_search_newton(tol: float) -> LineSearchNewton:
     )
 
 
-def root_finders(tol: float) -> list:
+def root_finders(tol: float, dtype) -> list:
     """From the fastest to the most daring."""
-    return [
-        line_search_newton(tol),
-        optx.Dogleg(tol, tol),
-        optx.LevenbergMarquardt(tol, tol),
-        optx.Newton(tol, tol),
-    ]
+    damped = [optx.Dogleg(tol, tol), optx.LevenbergMarquardt(tol, tol)] if _default(dtype) else []
+    return [line_search_newton(tol), *damped, optx.Newton(tol, tol)]
+
+
+def least_squares_solver(tol: float, dtype):
+    """Levenberg-Marquardt, or Gauss-Newton with a line search."""
+    return optx.LevenbergMarquardt(tol, tol) if _default(dtype) else line_search_newton(tol)
+
+
+def _default(dtype) -> bool:
+    """Optimistix's damped methods do not trace where y is of another type, as float32 beside 64 bits."""
+    return jnp.finfo(dtype).dtype == jnp.result_type(float)
 
 
 def default_tolerance(y) -> float:

@@ -196,3 +196,11 @@ def test_bad_input():
         least_squares(lambda y, _: y, None, "y")
     with pytest.raises(ValueError, match="polish is a number of Newton steps"):
         root(lambda y, _: y - 1, None, 0.0, polish=-1)
+
+
+@pytest.mark.parametrize("solve", [root, least_squares])
+def test_float32_beside_64_bits(solve):
+    """y of a type that is not the default one, which not all of optimistix's solvers take."""
+    found = solve(lambda y, a: y**2 - a, None, jnp.ones(2, "float32"), jnp.full(2, 2.0, "float32"))
+    assert found.value.dtype == jnp.float32
+    np.testing.assert_allclose(found.value, np.sqrt(2), rtol=4e-7)
