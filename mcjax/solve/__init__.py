@@ -7,12 +7,15 @@ from ._active_set import ActiveSet
 from ._anderson import Anderson
 from ._certificate import STATUS, Certificate
 from ._constrained import ConstrainedSolution, Multipliers, constrained_minimise
+from ._curve_fit import curve_fit
 from ._deflation import roots
+from ._fit_result import Fit
 from ._fixed_point import fixed_point
 from ._implicit import attach_implicit, fixed_point_residual, implicit
 from ._kkt import KKT
 from ._kkt_attach import KKTAdjoint
 from ._least_squares import least_squares
+from ._linear_fit import linear_fit
 from ._minimise import minimise
 from ._newton_history import OUTCOME, NewtonHistory, newton_history
 from ._projections import (
@@ -33,16 +36,19 @@ __all__ = [
     "Anderson",
     "Certificate",
     "ConstrainedSolution",
+    "Fit",
     "KKTAdjoint",
     "Multipliers",
     "NewtonHistory",
     "Solution",
     "attach_implicit",
     "constrained_minimise",
+    "curve_fit",
     "fixed_point",
     "fixed_point_residual",
     "implicit",
     "least_squares",
+    "linear_fit",
     "minimise",
     "newton_history",
     "projection_affine",

@@ -1,0 +1,304 @@
+"""Nonlinear fits: r_pᵀ r = 0 for whitened residuals r = L⁻¹ (f(x, p) - y), in units of their own.
+
+χ² has a unit, and so has each p_j: at the p that a solver found, with J = r_p and s the size of r,
+
+    q_j = p_j ‖J_j‖ / s,    r / s,
+
+make the diagonal of the Gauss-Newton matrix 1. There q is counted in standard errors (those without
+correlations), which is what the certificate's tolerances and the conditions at bounds,
+q - ∇ < l or > u, ask of a unit. Units are powers of two, kept as integers: exact, and without derivative.
+
+The solver is Levenberg and Marquardt's, whose damping has a unit too: it runs in the parameters' own
+units and in those of |p0|, and the lower χ² counts. With bounds it sees unbounded variables t (James and
+Roos, Comput. Phys. Commun. 10 (1975) 343),
+
+    p = l + (u - l) (1 + sin t)/2,    p = l + w (√(1 + t²) - 1),    p = u - w (√(1 + t²) - 1),
+
+and Newton's method on the conditions of `_kkt` settles what is at a bound, which sin t alone would not.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+from jax import lax
+from jax.core import Tracer
+from jaxtyping import PyTree
+
+from ._constrained import finish
+from ._equation import Equation, equation, normal_equation
+from ._fit_result import (
+    Fit,
+    Noise,
+    callable_pytree,
+    check_counts,
+    covariance,
+    data_of,
+    jacobian_and_factor,
+    noise_of,
+)
+from ._kkt import KKT, Point, system
+from ._solution import certified
+from ._vector import arrays, stop
+
+
+def curve_fit(
+    f: Callable,
+    xdata: PyTree,
+    ydata: Any,
+    p0: Any = None,
+    sigma: Any = None,
+    absolute_sigma: bool = False,
+    *,
+    bounds: tuple = (-np.inf, np.inf),
+    solver: Any = None,
+    max_steps: int | None = 2048,
+    throw: bool = True,
+    polish: int = 1,
+    on_singular: str = "nan",
+) -> Fit:
+    """Parameters p that minimise χ² = Σ ((f(x, *p) - y)/sigma)²: SciPy's `curve_fit`, certified.
+
+    Identity: dp = -H⁻¹ d(Jᵀ r), J = r_p, H = Jᵀ J + Σ rᵢ ∇²rᵢ: not the Gauss-Newton part alone. With active
+    bounds, that of the conditions of a constrained minimum.
+
+    Args:
+      f: (x, *p) ↦ values of ydata's shape. It may close over parameters.
+      xdata: an array, or any pytree for f; ydata: (m,). Integers become floating point.
+      p0: (n,); None: ones, or the middle of the bounds, n from f's signature.
+      sigma: None, a standard deviation, m of them, or an (m, m) covariance matrix.
+      absolute_sigma: False: sigma is known up to a factor, which pcov gets from χ²/(m - n).
+      bounds: (lower, upper), numbers or (n,) each; differentiable.
+      solver: a least-squares solver or minimiser of optimistix; None: Levenberg-Marquardt to ε^(3/4).
+      max_steps, throw: as in `optimistix.least_squares`. throw=False: see `result`; for vmap.
+      polish: Newton steps with H after the solver. With bounds it is up to 8.
+      on_singular: of `attach_implicit`.
+
+    Returns:
+      a `Fit`: `popt, pcov = curve_fit(...)`, and χ², errors, intervals, bands, certificate. All of it has
+      jvp, vjp and second derivatives in ydata, sigma, xdata, bounds and what f closes over; NaN where
+      a bound is weakly active.
+
+    Errors: ε κ(J) in p where r is small; ε κ(H) in derivatives where certificate.gradient_error says so.
+    Cost: the solver's, twice, and polish + 2 Hessians; a QR of J.
+    Source: Nocedal and Wright, Numerical Optimization (2006), chapter 10; Bates and Watts, Nonlinear
+    Regression Analysis (1988), chapter 2.
+    """
+    y = data_of(ydata, "curve_fit")
+    lower, upper = _bounds(bounds)
+    p0 = _start(f, p0, lower, upper, y.dtype)
+    check_counts(y.size, p0.size, "curve_fit")
+    x = jax.tree.map(lambda a: _inexact(a, y.dtype), _array_or_pytree(xdata))
+    noise = noise_of(sigma, y, "curve_fit")
+    bounded = None
+    if not (_all(lower, -np.inf) and _all(upper, np.inf)):
+        bounded = tuple(_fit_bound(b, p0) for b in (lower, upper))
+    options = (solver, max_steps, throw, polish, on_singular, bool(absolute_sigma))
+    return _curve_fit(callable_pytree(f), x, y, p0, noise, bounded, options)
+
+
+@eqx.filter_jit
+def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
+    solver, max_steps, throw, polish, on_singular, absolute_sigma = options
+
+    def residual(p, data):
+        x, y, noise = data
+        value = jnp.asarray(f(x, *p))
+        if value.shape != y.shape:
+            raise ValueError(
+                f"curve_fit: f(xdata, *p) must have the shape of ydata, {y.shape}, got {value.shape}"
+            )
+        return noise.whiten(value.astype(y.dtype) - y)
+
+    residuals = equation(residual, stop(p0), arrays((x, y, noise)), "curve_fit")
+    tol = float(jnp.finfo(y.dtype).eps) ** 0.75
+    solver = optx.LevenbergMarquardt(tol, tol) if solver is None else solver
+    found = _search(residuals, stop(p0), stop(bounded), solver, max_steps)
+    problem = in_units(residuals, found.value, noise.whiten(y))
+    unit = unit_of(problem, y.dtype)
+    q = found.value / unit
+    if bounded is None:
+        solution = certified(
+            found, q, normal_equation(problem), minimum=True, polish=polish, linear_solver=None,
+            on_singular=on_singular, tags=frozenset(), throw=throw, name="curve_fit",
+        )  # fmt: skip
+        active = None
+    else:
+        kkt = KKT(_half_square(problem), lower=bounded[0] / unit, upper=bounded[1] / unit)
+        q = jnp.clip(q, stop(kkt.lower), stop(kkt.upper))
+        parts = system(kkt, q, problem.parameters, "curve_fit")
+        none = jnp.zeros(0, q.dtype)
+        solution = finish(
+            parts, Point(q, none, none), problem.parameters, on_singular, throw, found.stats
+        )
+        active = solution.active
+    popt = solution.value * unit
+    if active is not None and bounded is not None:
+        popt = popt + stop(_settled(popt, active, *bounded) - popt)
+    r, J, R = jacobian_and_factor(lambda p: residuals.F(p, residuals.parameters), popt)
+    chi2 = (r**2).sum()
+    return Fit(
+        popt,
+        covariance(J, R, chi2, absolute_sigma),
+        chi2,
+        solution.certificate,
+        solution.result,
+        active,
+        found.stats["num_steps"],
+        f,
+        noise.of_one(y),
+        y.size - p0.size,
+        absolute_sigma,
+    )
+
+
+def in_units(residuals: Equation, p, y) -> Equation:
+    """r/s as a function of q = p/unit, unit_j = s/‖J_j‖; the last two parameters are the exponents."""
+    p, parameters = stop((p, residuals.parameters))
+    r, J = residuals.F(p, parameters), jax.jacfwd(residuals.F)(p, parameters)
+    floor = jnp.finfo(p.dtype).eps ** 0.5 * jnp.sqrt((stop(y) ** 2).mean())
+    s = _exponent(jnp.maximum(jnp.sqrt((r**2).mean()), floor))
+    unit = s - _exponent(jnp.sqrt((J**2).sum(0)))
+
+    def F(q, parameters):
+        *rest, unit, s = parameters
+        return residuals.F(q * _power(unit, q.dtype), tuple(rest)) * _power(-s, q.dtype)
+
+    return residuals._replace(
+        F=F, aux=lambda q, parameters: None, parameters=(*residuals.parameters, unit, s)
+    )
+
+
+def unit_of(problem: Equation, dtype):
+    """The unit of q, of a problem made by `in_units`."""
+    return _power(problem.parameters[-2], dtype)
+
+
+def _half_square(problem: Equation):
+    return lambda q, parameters: (problem.F(q, parameters) ** 2).sum() / 2
+
+
+def _exponent(size):
+    """The power of two next to a size; 0 for 0 and what is not finite."""
+    usable = (size > 0) & jnp.isfinite(size)
+    return jnp.round(jnp.log2(jnp.where(usable, size, 1))).astype(jnp.int32)
+
+
+def _power(exponent, dtype):
+    return jnp.exp2(exponent.astype(dtype))
+
+
+def _search(residuals: Equation, p0, bounded, solver, max_steps) -> optx.Solution:
+    """The lower χ² of two runs: in units of 1, and of |p0|."""
+    parameters = stop(residuals.parameters)
+    own = jnp.where(p0 == 0, 1, jnp.abs(p0)).astype(p0.dtype)
+    inner, outer = _linear() if bounded is None else _folded(*bounded)
+
+    def run(unit):
+        found = optx.least_squares(
+            lambda t, a: residuals.F(outer(t.astype(p0.dtype), a[0]), a[1]).astype(t.dtype),
+            solver,
+            inner(p0, unit).astype(jnp.result_type(float)),  # as solvers of optimistix expect
+            (unit, parameters),
+            max_steps=max_steps,
+            throw=False,
+        )
+        p = outer(found.value.astype(p0.dtype), unit)
+        return p, found.result, found.stats["num_steps"], (residuals.F(p, parameters) ** 2).sum()
+
+    p, result, steps, chi2 = lax.map(run, jnp.stack([jnp.ones_like(own), own]))
+    best = jnp.argmin(jnp.where(jnp.isnan(chi2), jnp.inf, chi2))
+    p, result, steps = jax.tree.map(lambda a: a[best], (p, result, steps))
+    return optx.Solution(p, result, None, {"num_steps": steps}, None)
+
+
+def _settled(p, active, lower, upper):
+    """p within its bounds to the last digit, and at those that are active."""
+    p = jnp.clip(p, lower, upper)
+    return jnp.where(active.lower, lower, jnp.where(active.upper, upper, p))
+
+
+def _linear():
+    return lambda p, unit: p / unit, lambda t, unit: t * unit
+
+
+def _folded(lower, upper):
+    """p ↦ t and t ↦ p, each within its bounds, and t where dp/dt ≠ 0."""
+    below, above = jnp.isfinite(lower), jnp.isfinite(upper)
+    low, high = jnp.where(below, lower, 0), jnp.where(above, upper, 0)
+    both, width = below & above, jnp.where(below & above, high - low, 1)
+
+    def inner(p, unit):
+        inside = jnp.clip((p - low) / width, 0.01, 0.99)
+        gap = jnp.maximum(jnp.where(below, p - low, high - p) / unit, 0.01)
+        folded = jnp.sqrt((1 + gap) ** 2 - 1)
+        return jnp.where(
+            both, jnp.arcsin(2 * inside - 1), jnp.where(below | above, folded, p / unit)
+        )
+
+    def outer(t, unit):
+        gap = unit * t * t / (1 + jnp.sqrt(1 + t * t))  # w (√(1 + t²) - 1)
+        one = jnp.where(below, low + gap, jnp.where(above, high - gap, unit * t))
+        return jnp.where(both, low + width * (1 + jnp.sin(t)) / 2, one)
+
+    return inner, outer
+
+
+def _bounds(bounds):
+    """(lower, upper), checked where their values are known."""
+    if not (isinstance(bounds, tuple | list) and len(bounds) == 2):
+        raise ValueError(
+            f"curve_fit: bounds are a pair (lower, upper), got {type(bounds).__name__}"
+        )
+    lower, upper = (b if isinstance(b, jax.Array) else np.asarray(b, float) for b in bounds)
+    if all(not isinstance(b, Tracer) for b in (lower, upper)) and np.any(
+        np.asarray(lower) > np.asarray(upper)
+    ):
+        raise ValueError("curve_fit: a lower bound is above its upper bound")
+    return lower, upper
+
+
+def _all(bound, value) -> bool:
+    return not isinstance(bound, Tracer) and bool(np.all(np.asarray(bound) == value))
+
+
+def _fit_bound(bound, p0):
+    bound = jnp.asarray(bound).astype(p0.dtype)
+    if bound.shape not in ((), p0.shape):
+        raise ValueError(
+            f"curve_fit: a bound is a number or of shape {p0.shape}, got {bound.shape}"
+        )
+    return jnp.broadcast_to(bound, p0.shape)
+
+
+def _start(f, p0, lower, upper, dtype):
+    if p0 is not None:
+        p0 = jnp.atleast_1d(jnp.asarray(p0)).astype(dtype)
+        if p0.ndim != 1 or p0.size == 0:
+            raise ValueError(f"curve_fit: p0 is a vector of n numbers, got shape {p0.shape}")
+        return p0
+    kinds = [p.kind for p in inspect.signature(f).parameters.values()]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if len(kinds) < 2 or any(kind not in positional for kind in kinds):
+        raise ValueError("curve_fit: f's signature does not say how many parameters; give p0")
+    lower, upper = (_fit_bound(b, jnp.ones(len(kinds) - 1, dtype)) for b in (lower, upper))
+    below, above = jnp.isfinite(lower), jnp.isfinite(upper)
+    one = jnp.where(below, lower + 1, jnp.where(above, upper - 1, 1))
+    return jnp.where(below & above, (lower + upper) / 2, one)
+
+
+def _array_or_pytree(x):
+    """SciPy's xdata: lists and tuples of numbers are arrays."""
+    return jnp.asarray(x) if isinstance(x, list | tuple | np.ndarray) else x
+
+
+def _inexact(x, dtype):
+    is_array = eqx.is_array_like(x)
+    if not is_array or jnp.issubdtype(jnp.result_type(x), jnp.inexact):
+        return x
+    return jnp.asarray(x).astype(dtype)
