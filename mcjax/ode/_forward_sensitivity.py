@@ -41,7 +41,8 @@ class ForwardSensitivity(diffrax.AbstractAdjoint):
     SaveAt(ts=...), t1 where it is saved: jvp, and vjp as the transpose of the same matrix, at every order.
     Only what is differentiated has columns.
 
-    Errors: of the order of the solver's tolerance, relative to S. NaN where the solve for S fails.
+    Errors: of the order of the solver's tolerance, relative to S. NaN where the solve for S fails; S and y
+      together need more `max_steps` than y alone.
     Cost: a solve for n (1 + P) unknowns, P the number of numbers that are differentiated: for small
       systems with few parameters. An implicit solver factors a matrix of that size.
     Source: Serban and Hindmarsh, CVODES, ACM TOMS 31 (2005), section 2.2.
