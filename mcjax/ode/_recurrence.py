@@ -1,22 +1,27 @@
 """A recurrence z₀, z₁ = Φ₀(z₀, θ), ..., zₙ and what is read off it, as one sealed linear system.
 
-Differentiate the equations that define it. With unknowns X = (Z, O, S, P), tangents of the states zᵢ, of
-what is saved, o_k = Ω_k(zᵢ₍ₖ₎, s_k, θ), of the save times s and of the parameters θ,
+Differentiate the equations that define it. With unknowns X = (Z, E, O, S, P), tangents of the states zᵢ,
+of the last of them, of what is saved, o_k = Ω_k(zᵢ₍ₖ₎, s_k, θ), of the save times s and of the parameters θ,
 
-    Z₀ = b₀,   Zᵢ₊₁ - D_z Φᵢ Zᵢ - D_θ Φᵢ P = bᵢ₊₁,   O_k - DΩ_k (Zᵢ₍ₖ₎, S_k, P) = c_k,   S = s',   P = θ'
+    Z₀ = b₀,   Zᵢ₊₁ - D_z Φᵢ Zᵢ - D_θ Φᵢ P = bᵢ₊₁,   E - Zₙ = e,
+    O_k - DΩ_k (Zᵢ₍ₖ₎, S_k, P) = c_k,   S = s',   P = θ'
 
 is linear and block triangular. Forward substitution solves it, with one jvp of each step; back
 substitution solves its transpose, with one vjp of each step:
 
-    λₙ = Z̄ₙ,   (λᵢ, θ̄) += (Dᵢ)ᵀ (λᵢ₊₁, Ō_k),   D the derivative of (Φᵢ, Ω_k) in (zᵢ, θ).
+    λₙ = Z̄ₙ + Ē,   (λᵢ, θ̄) += (Dᵢ)ᵀ (λᵢ₊₁, Ō_k),   D the derivative of (Φᵢ, Ω_k) in (zᵢ, θ).
 
 That θ is an unknown is what lets one vjp serve both: the sums over the steps happen within the solve.
+That Z₀ and E are unknowns of their own is what keeps rows out of derivatives of first order: without a
+use for Z₁, ..., Zₙ or λ₁, ..., λₙ, the compiler drops the arrays that would hold them.
 `custom_linear_solve` seals it, so that JAX sees a linear map with a known transpose, and derivatives of
 higher order differentiate the map X ↦ left-hand side, in which the steps are independent of each
 other. The two substitutions loop over the n steps that were taken, not over the rows there are.
 """
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -28,7 +33,7 @@ from jax.flatten_util import ravel_pytree
 
 from ._accepted import write
 
-_BLOCK = 16  # steps side by side in the map X ↦ left-hand side
+_BLOCK = 16  # steps, and blocks of steps, done or skipped together in X ↦ left-hand side
 
 
 class Recurrence(eqx.Module):
@@ -59,22 +64,29 @@ class Course(eqx.Module):
 
 
 def tangents(recurrence: Recurrence, course: Course, moved: Recurrence):
-    """The tangents (Z, O) for tangents `moved` of the parameters, times and start (None: fixed)."""
+    """The tangents (Z, E, O) for tangents `moved` of the parameters, times and start (None: fixed)."""
     at = _Linearised(recurrence, course, moved)
     first = jax.tree.map(
         lambda x, dx: jnp.zeros_like(x) if dx is None else dx, recurrence.start, moved.start
     )
-    states = jax.tree.map(lambda x, dx: jnp.zeros_like(x).at[0].set(dx), course.states, first)
+    rows = jax.tree.map(lambda x: jnp.zeros_like(x[1:]), course.states)
+    end = jax.tree.map(jnp.zeros_like, first)
     times = [t for t in moved.times if t is not None]
     parameters = [p for p in moved.parameters if p is not None]
-    b = states, jax.tree.map(jnp.zeros_like, course.outputs), times, parameters
+    b = first, rows, end, jax.tree.map(jnp.zeros_like, course.outputs), times, parameters
     x = lax.custom_linear_solve(
         lambda x: _joined(at.left_hand_side(x)),
         _joined(b),
         lambda _, b: at.forward(b),
         lambda _, w: at.backward(w),
     )
-    return _joined(x)[:2]
+    first, rows, end, outputs, *_ = _joined(x)
+    return _states(first, rows), end, outputs
+
+
+def _states(first, rows):
+    """Z₀, ..., Zₙ."""
+    return jax.tree.map(lambda x, rows: jnp.concatenate([x[None], rows]), first, rows)
 
 
 def _joined(tree):
@@ -124,16 +136,16 @@ class _Linearised:
     # -- X from b
 
     def forward(self, b):
-        states, outputs, times, parameters = b
+        first, rows, end, outputs, times, parameters = b
         dtimes = self.times_of(times)
 
         def body(carry):
-            i, dz, states_, outputs_ = carry
+            i, dz, rows_, outputs_ = carry
             z, row = self.row(i)
             (_, dense), (dz, ddense) = jax.jvp(
                 lambda z, p: self.step("jvp", z, p, row), (z, self.parameters), (dz, parameters)
             )
-            dz = jax.tree.map(lambda dz, b: dz + b[i + 1], dz, states)
+            dz = jax.tree.map(lambda dz, b: dz + b[i], dz, rows)
             outputs_ = [
                 self._between(
                     q,
@@ -152,29 +164,29 @@ class _Linearised:
                 )
                 for q, buffer in enumerate(outputs_)
             ]
-            return i + 1, dz, write(states_, i + 1, dz), outputs_
+            return i + 1, dz, write(rows_, i, dz), outputs_
 
-        first = jax.tree.map(lambda x: x[0], states)
-        _, _, states, outputs = eqxi.while_loop(
+        _, last, rows, outputs = eqxi.while_loop(
             lambda carry: carry[0] < self.course.count,
             body,
-            (jnp.zeros_like(self.course.count), first, states, outputs),
+            (jnp.zeros_like(self.course.count), first, rows, outputs),
             buffers=lambda carry: [carry[2], carry[3]],
             kind="lax",
         )
-        return states, outputs, times, parameters
+        return first, rows, jax.tree.map(jnp.add, end, last), outputs, times, parameters
 
     # -- the transpose
 
     def backward(self, w):
-        states, outputs, times, parameters = w
-
+        first, rows, end, outputs, times, parameters = w
         count = self.course.count
 
         def body(carry):
-            i, bar, states_, times_, sums = carry
+            i, bar, rows_, times_, sums = carry
             i = i - 1
             here = i < count
+            bar = jax.tree.map(lambda bar, w: jnp.where(here, bar + w[i], bar), bar, rows)
+            rows_ = write(rows_, i, bar, here)
             z, row = self.row(i)
             (_, dense), pull = jax.vjp(lambda z, p: self.step("vjp", z, p, row), z, self.parameters)
             ddense = jax.tree.map(jnp.zeros_like, dense)
@@ -184,20 +196,18 @@ class _Linearised:
                     i, q, next(slots) if moves else None, dense, ddense, outputs[q], times_, times
                 )
             before, more = pull((bar, ddense))
-            before = jax.tree.map(lambda x, w: x + w[i], before, states)
             bar = jax.tree.map(lambda x, bar: jnp.where(here, x, bar), before, bar)
             sums = jax.tree.map(lambda s, x: jnp.where(here, s + x, s), sums, more)
-            return i, bar, write(states_, i, before, here), times_, sums
+            return i, bar, rows_, times_, sums
 
-        last = jax.tree.map(lambda x: x[count], states)
-        _, _, states, times, parameters = eqxi.while_loop(
+        _, bar, rows, times, parameters = eqxi.while_loop(
             lambda carry: carry[0] > 0,
             body,
-            (eqxi.unvmap_max(count), last, states, times, parameters),
+            (eqxi.unvmap_max(count), end, rows, times, parameters),
             buffers=lambda carry: [carry[2], carry[3]],
             kind="lax",
         )
-        return states, outputs, times, parameters
+        return jax.tree.map(jnp.add, first, bar), rows, end, outputs, times, parameters
 
     def _pull_outputs(self, i, q, slot, dense, ddense, outputs, times_, times):
         """Add to d's cotangent, and to those of the times, what was saved from step i."""
@@ -229,7 +239,7 @@ class _Linearised:
     # -- b from X, which derivatives of higher order differentiate, in either mode
 
     def left_hand_side(self, x):
-        states, outputs, times, parameters = x
+        first, rows, end, outputs, times, parameters = x
         dtimes = self.times_of(times)
 
         def along(row, dz):
@@ -239,15 +249,17 @@ class _Linearised:
             )
             return dz, dense, ddense
 
+        states = _states(first, rows)
         given = self.course.states, self.course.rows
-        rows, dz = jax.tree.map(lambda x: x[:-1], (given, states))
-        moved, dense, ddense = _each(along, self.course.count, rows, dz)
+        given, dz = jax.tree.map(lambda x: x[:-1], (given, states))
+        moved, dense, ddense = _each(along, self.course.count, given, dz)
         outputs = [
             jax.tree.map(jnp.subtract, o, self._outputs_from(q, dense, ddense, dtimes))
             for q, o in enumerate(outputs)
         ]
-        states = jax.tree.map(lambda x, moved: x.at[1:].add(-moved), states, moved)
-        return states, outputs, times, parameters
+        rows = jax.tree.map(jnp.subtract, rows, moved)
+        end = jax.tree.map(lambda e, z: e - z[self.course.count], end, states)
+        return first, rows, end, outputs, times, parameters
 
     def _outputs_from(self, q, dense, ddense, dtimes):
         """Ω's derivative at all times of list q, from d and its derivative for all steps."""
@@ -269,19 +281,19 @@ def _unless_zero(keep, tree):
 def _each(f, count, rows, moving):
     """f(row, moving) for the first `count` rows, zero for the rest; linear in `moving`.
 
-    Blocks without a row to do are skipped. Where there is no step, f is evaluated at step 0, as in the
-    substitutions. The steps of a block run in turn: side by side, diffrax would evaluate the first stage
-    of all of them anew if it has to for one, and y and the solver's state would share the derivative
-    differently from what the substitutions found.
+    Blocks without a row to do are skipped, blocks of blocks too, and derivatives evaluate a block anew
+    instead of keeping what is within: time and memory are for the steps taken, not for the rows. Where
+    there is no step, f is evaluated at step 0, as in the substitutions. The steps of a block run in
+    turn: side by side, diffrax would evaluate the first stage of all of them anew if it has to for one,
+    and y and the solver's state would share the derivative differently from what the substitutions found.
     """
     size = len(jax.tree.leaves(rows)[0])
-    block = min(_BLOCK, size)
-    blocks = -(-size // block)
+    shape = -(-size // _BLOCK**2), _BLOCK, _BLOCK
     first = jax.tree.map(lambda x: x[0], rows)
 
     def fold(x):
-        x = jnp.pad(x, [(0, blocks * block - size)] + [(0, 0)] * (x.ndim - 1))
-        return x.reshape(blocks, block, *x.shape[1:])
+        x = jnp.pad(x, [(0, math.prod(shape) - size)] + [(0, 0)] * (x.ndim - 1))
+        return x.reshape(*shape, *x.shape[1:])
 
     def one(_, x):
         i, row, moving = x
@@ -289,15 +301,19 @@ def _each(f, count, rows, moving):
         row = jax.tree.map(lambda x, x0: jnp.where(here, x, x0), row, first)
         return None, _unless_zero(here, f(row, moving))
 
+    @partial(jax.checkpoint, prevent_cse=False)
     def run(xs):
         return lax.scan(one, None, xs)[1]
 
-    def skip(xs):
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(run, xs))
+    def blocks(run):
+        def skip(xs):
+            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(run, xs))
 
-    def body(_, xs):
-        return None, lax.cond(eqxi.unvmap_any(xs[0][0] < count), run, skip, xs)
+        def body(_, xs):
+            return None, lax.cond(eqxi.unvmap_any(xs[0].min() < count), run, skip, xs)
 
-    i = jnp.arange(blocks * block).reshape(blocks, block)
-    _, out = lax.scan(body, None, (i, *jax.tree.map(fold, (rows, moving))))
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:size], out)
+        return lambda xs: lax.scan(body, None, xs)[1]
+
+    i = jnp.arange(math.prod(shape)).reshape(shape)
+    out = blocks(blocks(run))((i, *jax.tree.map(fold, (rows, moving))))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[3:])[:size], out)

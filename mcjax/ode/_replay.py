@@ -24,7 +24,7 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
     Args:
       max_accepted: the number of accepted steps that there is memory for, by default max_steps. A solve
         that needs more fails as one that reached max_steps. For a large state give about as many as
-        there will be: to allocate the rest can take as long as the gradient.
+        there will be: the rest is memory set to zero.
 
     Derivatives: of y0, args, everything the terms hold or close over, t0, t1, dt0 and the save times, in
       both modes and at every order, under jit, vmap and scan, and under shard_map with check_vma=False
@@ -34,8 +34,9 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
       if neither max_steps nor max_accepted bounds the memory.
     Errors: that of the derivative of the numerical solution, which no tolerance of the solver controls.
       Where the step sizes suit y but not its derivative, `GaussAdjoint` is right and this is not.
-    Cost: the solve, and for a gradient one vjp of each accepted step (about three steps); four arrays of
-      max_accepted (|y| + |solver state|). Derivatives of second order keep the stages of every step.
+    Cost: the solve, and for a gradient one vjp of each accepted step (about three steps) and one array of
+      max_accepted (|y| + |solver state|), the accepted states. SaveAt(steps=...) and derivatives of second
+      order hold a few such arrays more; stages are found anew, and kept for 16 steps at a time.
     Source: Sapienza et al., Differentiable programming for differential equations (2024),
       arXiv 2406.09699, section 4 (discrete adjoints).
     """
@@ -89,20 +90,18 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
         recurrence = _recurrence(
             terms, args, solver, init_state, moments, [s.ts for s in inner.subs]
         )
-        states, outputs, out = _trajectory(run, recurrence, lax.stop_gradient(moments), scaled)
+        states, end, outputs, out = _trajectory(run, recurrence, lax.stop_gradient(moments), scaled)
         final_state, stats, steps = eqx.combine(out, static[0])
-        ys, inexact = states
-        solver_state = eqx.combine(
-            inexact, eqx.filter(steps.solver_state, _is_inexact, inverse=True)
-        )
-        y, solver_state = jax.tree.map(lambda x: x[steps.count], (ys, solver_state))
+        y, inexact = end
+        rest = eqx.filter(steps.solver_state, _is_inexact, inverse=True)
+        solver_state = eqx.combine(inexact, jax.tree.map(lambda x: x[steps.count], rest))
         weights = _weights(steps.tprev, lax.stop_gradient(moments), scaled)
         boundaries = _shifted(steps.tprev, weights, moments)
         solved = Solved(
             steps.count,
             (boundaries[steps.count], y),
             boundaries,
-            ys,
+            states[0],
             outputs,
             [saved[steps.count] for saved in steps.saved],
         )
@@ -141,25 +140,26 @@ def _is_inexact(x):
 
 @eqx.filter_custom_jvp
 def _trajectory(run, recurrence, moments, scaled):
-    """The states (rows), the states at the save times, and all that the recorded solve returned."""
+    """The states (rows), the last, those at the save times, and all that the recorded solve returned."""
     out = run()
     final_state, _, steps = out
     states = steps.y, eqx.filter(steps.solver_state, _is_inexact)
-    return states, [s.ys for s in final_state.save_state], out
+    end = jax.tree.map(lambda x: x[steps.count], states)
+    return states, end, [s.ys for s in final_state.save_state], out
 
 
 @_trajectory.def_jvp
 def _trajectory_jvp(primals, tangents_in):
     _, recurrence, moments, scaled = primals
-    states, outputs, out = _trajectory(*primals)
+    states, end, outputs, out = _trajectory(*primals)
     steps: Steps = out[2]
     rest = eqx.filter(steps.solver_state, _is_inexact, inverse=True)
     weights = [_weights(t, moments, scaled) for t in (steps.tprev, steps.tnext)]
     rows = steps.tprev, steps.tnext, *weights, rest, steps.made_jump
     course = Course(steps.count, states, outputs, rows, steps.saved)
-    dstates, doutputs = tangents(recurrence, course, tangents_in[1])
+    moved = tangents(recurrence, course, tangents_in[1])
     none = jax.tree.map(lambda _: None, out)
-    return (states, outputs, out), (dstates, doutputs, none)
+    return (states, end, outputs, out), (*moved, none)
 
 
 # -- the step, as a function of its state and of everything inexact that it closes over
