@@ -75,7 +75,7 @@ def tangents(recurrence: Recurrence, course: Course, moved: Recurrence):
     parameters = [p for p in moved.parameters if p is not None]
     b = first, rows, end, jax.tree.map(jnp.zeros_like, course.outputs), times, parameters
     x = lax.custom_linear_solve(
-        lambda x: _joined(at.left_hand_side(x)),
+        lambda x: _joined(at.left_hand_side(_joined(x))),
         _joined(b),
         lambda _, b: at.forward(b),
         lambda _, w: at.backward(w),
@@ -93,7 +93,8 @@ def _joined(tree):
     """The tree, for derivatives in one piece.
 
     JAX transposes and differentiates a `custom_linear_solve` of several arrays only if none of their
-    derivatives is known to be zero, or all are. Parts of one vector are never known to be.
+    derivatives is known to be zero, or all are. Parts of one vector are never known to be. The equations
+    join what they are given, too: their transpose returns it.
     """
     flat, unravel = ravel_pytree(tree)
     return unravel(flat)

@@ -355,3 +355,17 @@ def test_bad_input():
         diffrax.diffeqsolve(
             terms, diffrax.EulerHeun(), 0.0, 1.0, 0.1, jnp.ones(()), adjoint=ReplayAdjoint()
         )
+
+
+def test_a_linear_loss_twice_in_reverse():
+    """Its cotangents are constants, of which JAX knows that their derivatives are zero."""
+
+    def end(a):
+        term = diffrax.ODETerm(lambda t, y, a: -a * y)
+        return diffrax.diffeqsolve(
+            term, diffrax.Heun(), 0.0, 1.0, 0.5, jnp.ones(()), a, adjoint=ReplayAdjoint(), max_steps=2
+        ).ys[0]  # fmt: skip
+
+    factor = lambda a: 1 - a / 2 + a**2 / 8  # noqa: E731
+    exact = jax.grad(jax.grad(lambda a: factor(a) ** 2))(0.7)
+    np.testing.assert_allclose(jax.jit(jax.grad(jax.grad(end)))(0.7), exact, rtol=1e-13)
