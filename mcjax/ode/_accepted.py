@@ -20,6 +20,7 @@ Nothing here is meant to be transposed: loops are plain. The recording loop writ
 step into row `num_accepted_steps`, so a rejected step is overwritten by the one that replaces it.
 """
 
+from functools import partial
 from typing import Any
 
 import diffrax
@@ -28,6 +29,9 @@ import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+_plain_loop = partial(eqxi.while_loop, kind="lax")
+LOOPS = dict(inner_while_loop=_plain_loop, outer_while_loop=_plain_loop)  # without a reverse mode
 
 
 class Steps(eqx.Module):
@@ -80,15 +84,10 @@ def record(
         init_state=init_state,
         saveat=saveat,
         max_steps=max_steps,
-        inner_while_loop=_plain_loop,
-        outer_while_loop=outer_while_loop,
+        **LOOPS | {"outer_while_loop": outer_while_loop},
         **keywords,
     )
     return final_state, stats, steps
-
-
-def _plain_loop(*args, **keywords):
-    return eqxi.while_loop(*args, **keywords, kind="lax")
 
 
 def write(rows, i, row, where: Any = True):

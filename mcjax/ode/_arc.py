@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .._core._constant import constant
 from ._crossing import first_crossing
-from ._flow import Flow, frozen
+from ._flow import Flow
 
 _POLISH = 4  # steps of Newton's method, from where the interpolant of the solver has its root
 
@@ -51,7 +52,7 @@ class Arcs(eqx.Module):
 
     def next_event(self, t, t1, y):
         """Time and state before the first event after t, or at t1, which guard, and the `Outcome`."""
-        first, which = _locate(*frozen((self, t, t1, y)))
+        first, which = _locate(*constant((self, t, t1, y)))
         happened = jnp.isfinite(first.time)
         start = jnp.where(happened, first.time, t1)
 
@@ -69,7 +70,7 @@ class Arcs(eqx.Module):
         return end, y_end, which, jnp.where(failed, Outcome.failed, outcome)
 
     def _outcome(self, which, t, y, happened):
-        self, t, y = frozen((self, t, y))
+        self, t, y = constant((self, t, y))
         h, slope, curvature = _along_flow(self, which, t, y)
         tolerance = _tolerance(self, partial(self.guard, which), t, y)
         grazing = (slope >= 0) | (slope**2 <= 2 * jnp.abs(curvature) * tolerance)

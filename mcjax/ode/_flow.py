@@ -106,11 +106,6 @@ def vector(tree, dtype=None):
     return flat.astype(dtype), back
 
 
-def frozen(tree):
-    """The same, of which no derivative is taken."""
-    return jax.tree.map(lambda x: lax.stop_gradient(x) if eqx.is_array(x) else x, tree)
-
-
 def only_if(okay, x):
     """x, or NaN."""
     return jnp.where(okay, x, jnp.nan)

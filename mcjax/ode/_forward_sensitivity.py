@@ -20,16 +20,10 @@ import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
+from .._core._constant import constant
+from ._accepted import LOOPS
 from ._field import check_field, hoist, join, slope, split
-from ._saved import (
-    apply_saved,
-    check_saveat,
-    constant,
-    plain_saves,
-    save_times,
-    saved_values,
-)
-from ._trajectory import LOOPS
+from ._saved import apply_saved, check_saveat, plain_saves, save_times, saved_values
 
 
 class ForwardSensitivity(diffrax.AbstractAdjoint):

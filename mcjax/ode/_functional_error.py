@@ -25,7 +25,8 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
-from ._flow import SOLVER, frozen, only_if
+from .._core._constant import constant
+from ._flow import SOLVER, only_if
 
 _NODES = 8  # of Gauss's rule in a step
 _MAX_STEPS = 256  # of the adjoint within a step
@@ -88,7 +89,7 @@ def functional_error(
     ts = jnp.asarray(ts)
     if ts.ndim != 1:
         raise ValueError(f"functional_error: ts must be times (m,), got shape {ts.shape}")
-    path, args, ts = frozen((path, args, ts))
+    path, args, ts = constant((path, args, ts))
     ys = jax.vmap(path.evaluate)(ts)
     value, slopes = jax.value_and_grad(loss)(ys)
     problem = _Problem(f, cost, path, args)

@@ -23,13 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from ._accepted import record
+from .._core._constant import constant
+from ._accepted import LOOPS, record
 from ._adjoint_solve import Problem
 from ._backward import backward
 from ._cost import integrate_cost
 from ._field import check_field, hoist
-from ._saved import apply_saved, check_saveat, constant, plain_saves, save_times, saved_values
-from ._trajectory import LOOPS, default_kind, interpolate
+from ._saved import apply_saved, check_saveat, plain_saves, save_times, saved_values
+from ._trajectory import default_kind, interpolate
 
 
 class GaussAdjoint(diffrax.AbstractAdjoint):

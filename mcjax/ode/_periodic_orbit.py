@@ -21,8 +21,9 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Bool, Complex, Float
 
+from .._core._constant import constant
 from ..linalg import eigvals
-from ._flow import SOLVER, flow_of, frozen, only_if, root_tolerance
+from ._flow import SOLVER, flow_of, only_if, root_tolerance
 from ._root import find_root
 
 
@@ -84,8 +85,8 @@ def periodic_orbit(
             f"periodic_orbit: period_guess is a number, got shape {period_guess.shape}"
         )
     start = jnp.zeros((), guess.dtype)
-    guess, period_guess = frozen((guess, period_guess))
-    across = frozen(flow).velocity(start, guess)
+    guess, period_guess = constant((guess, period_guess))
+    across = constant(flow).velocity(start, guess)
     across = across / jnp.linalg.norm(across)
 
     def equations(unknown):

@@ -9,26 +9,18 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import lax
+
+from ._save import is_sub
 
 PLAIN = diffrax.SubSaveAt(t1=True).fn
-
-
-def _is_sub(x):
-    return isinstance(x, diffrax.SubSaveAt)
 
 
 def _is_save(x):
     return hasattr(x, "saveat_ts_index")
 
 
-def constant(tree):
-    """A pytree without the derivatives of its arrays."""
-    return jax.tree.map(lambda x: lax.stop_gradient(x) if eqx.is_array(x) else x, tree)
-
-
 def check_saveat(name, saveat):
-    subs = jax.tree.leaves(saveat.subs, is_leaf=_is_sub)
+    subs = jax.tree.leaves(saveat.subs, is_leaf=is_sub)
     if saveat.dense or any(s.steps for s in subs) or not subs:
         raise NotImplementedError(
             f"{name} differentiates values at given times, SaveAt(t0=, t1=, ts=), and not those that "
@@ -48,7 +40,7 @@ def save_times(saveat, t0, t1):
         parts = [t0[None]] * sub.t0 + ([] if sub.ts is None else [sub.ts]) + [t1[None]] * sub.t1
         return jnp.concatenate(parts)
 
-    return [times(sub) for sub in jax.tree.leaves(saveat.subs, is_leaf=_is_sub)]
+    return [times(sub) for sub in jax.tree.leaves(saveat.subs, is_leaf=is_sub)]
 
 
 def plain_saves(saveat, init_state):
@@ -60,9 +52,9 @@ def plain_saves(saveat, init_state):
         )
         return eqx.tree_at(lambda s: s.ys, save, ys, is_leaf=lambda x: x is None)
 
-    saves = jax.tree.map(room, saveat.subs, init_state.save_state, is_leaf=_is_sub)
+    saves = jax.tree.map(room, saveat.subs, init_state.save_state, is_leaf=is_sub)
     plain = jax.tree.map(
-        lambda sub: eqx.tree_at(lambda s: s.fn, sub, PLAIN), saveat.subs, is_leaf=_is_sub
+        lambda sub: eqx.tree_at(lambda s: s.fn, sub, PLAIN), saveat.subs, is_leaf=is_sub
     )
     return (
         eqx.tree_at(lambda s: s.subs, saveat, plain),
@@ -93,5 +85,5 @@ def apply_saved(saveat, final_state, times, ys, y0, args):
         t = jnp.where(filled, t, save.ts)
         return eqx.tree_at(lambda s: (s.ts, s.ys), save, (t, y), is_leaf=lambda x: x is None)
 
-    saves = jax.tree.map(put, saveat.subs, final_state.save_state, is_leaf=_is_sub)
+    saves = jax.tree.map(put, saveat.subs, final_state.save_state, is_leaf=is_sub)
     return eqx.tree_at(lambda s: s.save_state, final_state, saves)

@@ -12,22 +12,16 @@ its derivatives are those of the solver's own stages.
 Source: Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I (1993), section II.6.
 """
 
-from functools import partial
-
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from equinox.internal import while_loop
 from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from ._accepted import Steps
-
-_while_loop = partial(while_loop, kind="lax")
-LOOPS = dict(inner_while_loop=_while_loop, outer_while_loop=_while_loop)
 
 
 class Trajectory(eqx.Module):

@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from .._core._constant import constant
 from .._core._matmul import matmul
 from ._certificate import FLOOR
 from ._kkt import Point, System, lagrangian_slope
-from ._vector import stop
 
 
 class ActiveSet(eqx.Module):
@@ -39,7 +39,7 @@ class ActiveSet(eqx.Module):
 
 def active_set(parts: System, w: Point, args) -> ActiveSet:
     """What is active at w, and how clearly."""
-    parts, w, args = stop((parts, w, args))
+    parts, w, args = constant((parts, w, args))
     x, mu = w.x, w.inequality
     slope, H = _with_jacobian(lambda x: lagrangian_slope(parts, w._replace(x=x), args), x)
     h, C_h = _with_jacobian(lambda x: parts.equality(x, args), x)

@@ -19,10 +19,10 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from .._core._constant import constant
 from .._core._primitive import mapped_axes_in_front
 from ._equation import Equation, differentiable, varying_as
 from ._linear import Solve
-from ._vector import stop
 
 attach_p = Primitive("attach_implicit")
 
@@ -30,7 +30,7 @@ attach_p = Primitive("attach_implicit")
 def attach(x: jax.Array, equation: Equation, solve: Solve) -> jax.Array:
     """The vector x, with the derivatives of the root of `equation` in its parameters."""
     rule = _rule(equation.F, solve)
-    x = varying_as(stop(x), equation.parameters)
+    x = varying_as(constant(x), equation.parameters)
     return attach_p.bind(x, *equation.parameters, rule=rule)
 
 
@@ -47,7 +47,7 @@ def _rule(F: Callable, solve: Solve):
 
         some = tuple(parameters[i] for i in moving)
         _, push = jax.jvp(of_moving, some, tuple(directions[i] for i in moving))
-        return -solve(lambda x, parameters: F(x, parameters), x, parameters, push)
+        return -solve(F, x, parameters, push)
 
     return tangent
 

@@ -22,9 +22,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from .._core._constant import constant
 from .._core._matmul import matmul
 from ._equation import Equation, differentiable
-from ._vector import stop
 
 FLOOR = 0.1  # unknowns smaller than this are small: their errors are absolute
 REACH = 0.1  # in units of σ: a Newton step that is longer searches, and does not polish
@@ -91,7 +91,7 @@ def tolerance(dtype) -> float:
 
 def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: float = REACH):
     """The certificate of a vector x, and x after up to `polish` Newton steps that improve it."""
-    problem, x = problem._replace(parameters=stop(problem.parameters)), stop(x)
+    problem, x = problem._replace(parameters=constant(problem.parameters)), constant(x)
 
     def look(x, _):
         return _look(problem, x, _by_eigh if minimum else _by_svd)

@@ -10,6 +10,7 @@ import optimistix as optx
 from jax import lax
 from jaxtyping import Array, PyTree
 
+from .._core._constant import constant
 from ._active_set import ActiveSet, active_set
 from ._attach import attach
 from ._certificate import STATUS, Certificate, certify, tolerance
@@ -17,7 +18,7 @@ from ._kkt import KKT, Point, System, conditions, lagrangian_slope, system
 from ._linear import linear_solve
 from ._solution import Solution, raise_if_failed, result_of
 from ._solvers import default_tolerance
-from ._vector import arrays, inexact, stop
+from ._vector import arrays, inexact
 
 _POLISH = 8  # Newton steps on the conditions: two or three where the active set is known
 _OUTER = 30  # updates of multipliers
@@ -82,7 +83,7 @@ def constrained_minimise(
     parts = system(kkt, y0, args, "constrained_minimise")
     tol = default_tolerance(y0)
     solver = optx.BFGS(tol, tol) if solver is None else solver
-    w, steps = _augmented_lagrangian(kkt, parts, stop(y0), stop(args), solver, max_steps)
+    w, steps = _augmented_lagrangian(kkt, parts, constant(y0), constant(args), solver, max_steps)
     return finish(parts, w, args, on_singular, throw, {"num_steps": steps})
 
 
@@ -138,7 +139,7 @@ class _State(NamedTuple):
 
 def _augmented_lagrangian(kkt, parts, x0, args, solver, max_steps):
     """min f - λ·h + ρ/2 ‖h‖² + Σ (max(0, μ - ρ c)² - μ²) / 2ρ over x; then λ - ρ h, max(0, μ - ρ c)."""
-    parts = stop(parts)
+    parts = constant(parts)
     unknowns, (m_equal, m_above) = parts.unknowns, parts.counts
     fn = eqx.filter_closure_convert(eqx.Partial(kkt.fn), x0, args)
 
@@ -155,7 +156,9 @@ def _augmented_lagrangian(kkt, parts, x0, args, solver, max_steps):
         h, c = parts.equality(x, args), inequalities(x)
         outside = jnp.maximum(mu - rho * c, 0)
         return (
-            stop(fn)(y, args) + (rho / 2 * h - lam) @ h + ((outside**2) - mu**2).sum() / (2 * rho)
+            constant(fn)(y, args)
+            + (rho / 2 * h - lam) @ h
+            + ((outside**2) - mu**2).sum() / (2 * rho)
         )
 
     def step(s: _State):

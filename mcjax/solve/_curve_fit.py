@@ -30,6 +30,7 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import PyTree
 
+from .._core._constant import constant
 from ._constrained import finish
 from ._equation import Equation, equation, normal_equation
 from ._fit_result import (
@@ -44,7 +45,7 @@ from ._fit_result import (
 )
 from ._kkt import KKT, Point, system
 from ._solution import certified
-from ._vector import arrays, stop
+from ._vector import arrays
 
 
 def curve_fit(
@@ -115,10 +116,10 @@ def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
             )
         return noise.whiten(value.astype(y.dtype) - y)
 
-    residuals = equation(residual, stop(p0), arrays((x, y, noise)), "curve_fit")
+    residuals = equation(residual, constant(p0), arrays((x, y, noise)), "curve_fit")
     tol = float(jnp.finfo(y.dtype).eps) ** 0.75
     solver = optx.LevenbergMarquardt(tol, tol) if solver is None else solver
-    found = _search(residuals, stop(p0), stop(bounded), solver, max_steps)
+    found = _search(residuals, constant(p0), constant(bounded), solver, max_steps)
     problem = in_units(residuals, found.value, noise.whiten(y))
     unit = unit_of(problem, y.dtype)
     q = found.value / unit
@@ -130,7 +131,7 @@ def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
         active = None
     else:
         kkt = KKT(_half_square(problem), lower=bounded[0] / unit, upper=bounded[1] / unit)
-        q = jnp.clip(q, stop(kkt.lower), stop(kkt.upper))
+        q = jnp.clip(q, constant(kkt.lower), constant(kkt.upper))
         parts = system(kkt, q, problem.parameters, "curve_fit")
         none = jnp.zeros(0, q.dtype)
         solution = finish(
@@ -139,7 +140,7 @@ def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
         active = solution.active
     popt = solution.value * unit
     if active is not None and bounded is not None:
-        popt = popt + stop(_settled(popt, active, *bounded) - popt)
+        popt = popt + constant(_settled(popt, active, *bounded) - popt)
     r, J, R = jacobian_and_factor(lambda p: residuals.F(p, residuals.parameters), popt)
     chi2 = (r**2).sum()
     return Fit(
@@ -159,9 +160,9 @@ def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
 
 def in_units(residuals: Equation, p, y) -> Equation:
     """r/s as a function of q = p/unit, unit_j = s/‖J_j‖; the last two parameters are the exponents."""
-    p, parameters = stop((p, residuals.parameters))
+    p, parameters = constant((p, residuals.parameters))
     r, J = residuals.F(p, parameters), jax.jacfwd(residuals.F)(p, parameters)
-    floor = jnp.finfo(p.dtype).eps ** 0.5 * jnp.sqrt((stop(y) ** 2).mean())
+    floor = jnp.finfo(p.dtype).eps ** 0.5 * jnp.sqrt((constant(y) ** 2).mean())
     s = _exponent(jnp.maximum(jnp.sqrt((r**2).mean()), floor))
     unit = s - _exponent(jnp.sqrt((J**2).sum(0)))
 
@@ -195,7 +196,7 @@ def _power(exponent, dtype):
 
 def _search(residuals: Equation, p0, bounded, solver, max_steps) -> optx.Solution:
     """The lower χ² of two runs: in units of 1, and of |p0|."""
-    parameters = stop(residuals.parameters)
+    parameters = constant(residuals.parameters)
     own = jnp.where(p0 == 0, 1, jnp.abs(p0)).astype(p0.dtype)
     inner, outer = _linear() if bounded is None else _folded(*bounded)
 

@@ -18,11 +18,12 @@ import optimistix as optx
 from jax import lax
 from jaxtyping import PyTree
 
+from .._core._constant import constant
 from ._equation import check_square, equation
 from ._root import root
 from ._solution import Solution
 from ._solvers import default_tolerance, first_that_works, root_finders
-from ._vector import inexact, stop
+from ._vector import inexact
 
 
 @eqx.filter_jit
@@ -46,8 +47,8 @@ def roots(
     check_square(problem, "roots")
     tol = default_tolerance(y0)
     solvers = root_finders(tol, problem.unknowns.pack(y0).dtype) if solver is None else [solver]
-    parameters = stop(problem.parameters)
-    start = stop(problem.unknowns.pack(y0))
+    parameters = constant(problem.parameters)
+    start = constant(problem.unknowns.pack(y0))
 
     def deflated(x, known):
         there = jnp.isfinite(known).all(1)

@@ -9,11 +9,12 @@ import lineax as lx
 import optimistix as optx
 from jaxtyping import PyTree
 
+from .._core._constant import constant
 from ._anderson import Anderson
 from ._equation import Equation, equation
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance
-from ._vector import inexact, stop
+from ._vector import inexact
 
 
 @eqx.filter_jit
@@ -52,14 +53,14 @@ def fixed_point(
     """
     y0 = inexact(y0, "fixed_point")
     maps = equation(fn, y0, args, "fixed_point", has_aux=has_aux)
-    _check_same(maps, stop(y0))
+    _check_same(maps, constant(y0))
     tol = default_tolerance(y0)
     seen = view(maps, y0)
     found = optx.fixed_point(
         seen.fn,
         Anderson(tol, tol) if solver is None else solver,
         seen.start,
-        stop(maps.parameters),
+        constant(maps.parameters),
         options=options,
         max_steps=max_steps,
         throw=False,

@@ -8,13 +8,14 @@ import jax
 import lineax as lx
 from jaxtyping import PyTree
 
+from .._core._constant import constant
 from ._attach import attach
 from ._equation import check_square, equation
 from ._kkt import KKT
 from ._kkt_attach import attach_kkt
 from ._linear import linear_solve
 from ._newton import newton_steps
-from ._vector import inexact, stop
+from ._vector import inexact
 
 
 def attach_implicit(
@@ -60,11 +61,11 @@ def attach_implicit(
         if has_aux or solver is not None:
             raise ValueError("attach_implicit: a KKT has no aux, and its Jacobian is factored")
         return attach_kkt(x, residual, args, polish, on_singular)[0]
-    problem = equation(residual, stop(x), args, "attach_implicit", has_aux=has_aux)
+    problem = equation(residual, constant(x), args, "attach_implicit", has_aux=has_aux)
     if on_singular != "min_norm":
         check_square(problem, "attach_implicit")
     solve = linear_solve(solver, on_singular, tags, "attach_implicit")
-    vector = stop(problem.unknowns.pack(x))
+    vector = constant(problem.unknowns.pack(x))
     if polish:
         vector = newton_steps(problem, vector, polish, solve)
     attached = attach(vector, problem, solve)
@@ -95,7 +96,7 @@ def implicit(
     def decorate(solve):
         @wraps(solve)
         def solution(x0, *args):
-            found = solve(stop(x0), *stop(args))
+            found = solve(constant(x0), *constant(args))
             x, info = found if has_aux else (found, None)
             x = attach_implicit(
                 x,
@@ -105,7 +106,7 @@ def implicit(
                 solver=solver,
                 on_singular=on_singular,
             )
-            return (x, stop(info)) if has_aux else x
+            return (x, constant(info)) if has_aux else x
 
         return solution
 

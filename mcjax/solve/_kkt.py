@@ -28,8 +28,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
+from .._core._constant import constant
 from ._equation import Equation, equation
-from ._vector import Packing, arrays, inexact, packing, stop
+from ._vector import Packing, arrays, inexact, packing
 
 
 class KKT(eqx.Module):
@@ -162,7 +163,7 @@ def multipliers(parts: System, x: Array, args) -> Point:
     min ‖∇f - Cᵀ ν‖² + ‖diag(c) ν‖² over ν of all constraints c, equalities with c = 0: exact at
     a solution where LICQ holds, continuous near it (Glad and Polak, Math. Prog. 17 (1979) 140).
     """
-    x, args, parts = stop((x, args, parts))
+    x, args, parts = constant((x, args, parts))
     size = jnp.abs(x).max() + 1
     slope = parts.slope(x, args)
     C_h = jax.jacrev(parts.equality)(x, args)

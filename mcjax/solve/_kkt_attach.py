@@ -9,25 +9,26 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import PyTree
 
+from .._core._constant import constant
 from ._active_set import ActiveSet, active_set
 from ._attach import attach
 from ._equation import equation
 from ._kkt import KKT, System, conditions, multipliers, start, system
 from ._linear import linear_solve
 from ._newton import newton_steps
-from ._vector import arrays, stop
+from ._vector import arrays
 
 
 def attach_kkt(x: PyTree, kkt: KKT, args: Any, polish: int, on_singular: str):
     """x with the derivatives of the constrained minimum that it is, and its active set."""
-    parts, w, args = start(kkt, stop(x), args, "attach_implicit")
+    parts, w, args = start(kkt, constant(x), args, "attach_implicit")
     return _attached(parts, w, args, polish, on_singular)
 
 
 def _attached(parts: System, w, args, polish, on_singular) -> tuple[PyTree, ActiveSet]:
     solve = linear_solve(None, on_singular, frozenset(), "attach_implicit")
     problem = conditions(parts, w, args, "attach_implicit")
-    vector = stop(problem.unknowns.pack(w))
+    vector = constant(problem.unknowns.pack(w))
     if polish:
         vector = newton_steps(problem, vector, polish, solve)
     w = problem.unknowns.unpack(vector)
@@ -65,7 +66,7 @@ class KKTAdjoint(optx.AbstractAdjoint):
     def apply(self, primal_fn, rewrite_fn, inputs, tags):
         """optimistix's hook: run the loop on constants, then attach what it found."""
         loop = partial(eqxi.while_loop, kind="lax")
-        y, rest = stop(primal_fn((*stop(inputs), loop)))
+        y, rest = constant(primal_fn((*constant(inputs), loop)))
         fn, solver, _, args, options, *_ = inputs
         lower = options.get("lower") if self.lower is None else self.lower
         upper = options.get("upper") if self.upper is None else self.upper
@@ -93,8 +94,8 @@ class KKTAdjoint(optx.AbstractAdjoint):
     def _clipped_root(self, y, kkt, inputs, slope):
         """F = 0, but for numbers at a bound whose F is not: y = bound. The sign of F says nothing here."""
         parts = system(kkt, y, inputs, "KKTAdjoint", slope)
-        unknowns, frozen_parts = parts.unknowns, stop(parts)
-        x, frozen_inputs = unknowns.pack(y), stop(inputs)
+        unknowns, frozen_parts = parts.unknowns, constant(parts)
+        x, frozen_inputs = unknowns.pack(y), constant(inputs)
         F, J = (
             frozen_parts.slope(x, frozen_inputs),
             jax.jacfwd(frozen_parts.slope)(x, frozen_inputs),
@@ -104,7 +105,7 @@ class KKTAdjoint(optx.AbstractAdjoint):
         off = jnp.abs(F) / jnp.where(change > 0, change, 1)
         tight = jnp.finfo(x.dtype).eps ** 0.5
         gap_low, gap_high = (x - parts.lower) / size, (parts.upper - x) / size
-        low, high = ((stop(gap) <= tight) & (off > tight**0.75) for gap in (gap_low, gap_high))
+        low, high = ((constant(gap) <= tight) & (off > tight**0.75) for gap in (gap_low, gap_high))
 
         solved = jnp.where(low | high, 0, off).max() < tight**0.5
 
@@ -114,7 +115,7 @@ class KKTAdjoint(optx.AbstractAdjoint):
 
         problem = equation(R, x, inputs, "KKTAdjoint")
         solve = linear_solve(None, self.on_singular, frozenset(), "KKTAdjoint")
-        margin = stop(jnp.maximum(jnp.minimum(jnp.abs(gap_low), jnp.abs(gap_high)), off).min())
+        margin = constant(jnp.maximum(jnp.minimum(jnp.abs(gap_low), jnp.abs(gap_high)), off).min())
         nothing = jnp.full((), jnp.nan, x.dtype)
         one, yes = jnp.ones((), x.dtype), jnp.asarray(True)
         strict = solved & (margin > tight)

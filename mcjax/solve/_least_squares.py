@@ -8,10 +8,11 @@ import lineax as lx
 import optimistix as optx
 from jaxtyping import PyTree
 
+from .._core._constant import constant
 from ._equation import equation, normal_equation
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance, least_squares_solver
-from ._vector import inexact, stop
+from ._vector import inexact
 
 
 @eqx.filter_jit
@@ -57,7 +58,7 @@ def least_squares(
         seen.fn,
         least_squares_solver(tol, seen.start.dtype) if solver is None else solver,
         seen.start,
-        stop(residuals.parameters),
+        constant(residuals.parameters),
         options=options,
         max_steps=max_steps,
         throw=False,

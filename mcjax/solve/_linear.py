@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import lineax as lx
 from jax import lax
 
+from .._core._constant import constant
 from .._core._evaluate import evaluate
 from .._core._matmul import matmul
 from ..linalg import lstsq
-from ._vector import stop
 
 Solve = Callable[[Callable, jax.Array, tuple, jax.Array], jax.Array]
 POLICIES = ("nan", "raise", "min_norm", "tikhonov")
@@ -56,7 +56,7 @@ def jacobian(matvec: Callable, like: jax.Array) -> jax.Array:
 def _dense(fails: bool) -> Solve:
     def solve(F, x, parameters, b):
         moving = linear_map(F, x, parameters)
-        return _sealed(moving, linear_map(F, *stop((x, parameters))), b, fails)
+        return _sealed(moving, linear_map(F, *constant((x, parameters))), b, fails)
 
     return solve
 
@@ -127,7 +127,7 @@ def _tikhonov(F, x, parameters, b):
     With μ r = b - F_x v the normal equations are F_xᵀ r = μ v: a symmetric system for (r, v), whose
     condition is 1/μ and not its square.
     """
-    moving, frozen = linear_map(F, x, parameters), linear_map(F, *stop((x, parameters)))
+    moving, frozen = linear_map(F, x, parameters), linear_map(F, *constant((x, parameters)))
     size = jnp.abs(jacobian(frozen, x)).max()
     mu = (jnp.finfo(x.dtype).eps ** 0.375 * jnp.where(size > 0, size, 1)).astype(x.dtype)
 

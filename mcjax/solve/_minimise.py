@@ -10,10 +10,11 @@ import lineax as lx
 import optimistix as optx
 from jaxtyping import PyTree
 
+from .._core._constant import constant
 from ._equation import equation, gradient
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance
-from ._vector import inexact, stop
+from ._vector import inexact
 
 
 @eqx.filter_jit
@@ -70,7 +71,7 @@ def minimise(
 
     roots = isinstance(solver, optx.AbstractRootFinder)
     run, target = (optx.root_find, jax.grad(number)) if roots else (optx.minimise, number)
-    found = run(target, solver, seen.start, stop(objective.parameters), **fixed)
+    found = run(target, solver, seen.start, constant(objective.parameters), **fixed)
     return certified(
         found,
         seen.vector(found.value),

@@ -3,12 +3,12 @@
 import jax.numpy as jnp
 from jax import lax
 
-from ._vector import stop
+from .._core._constant import constant
 
 
 def newton_steps(equation, x, steps, solve):
     """x after some Newton steps, each taken only if it makes the residual smaller."""
-    parameters = stop(equation.parameters)
+    parameters = constant(equation.parameters)
 
     def step(_, state):
         x, residual = state
@@ -17,7 +17,7 @@ def newton_steps(equation, x, steps, solve):
         better = _norm(new) < _norm(residual)  # False for NaN
         return jnp.where(better, moved, x), jnp.where(better, new, residual)
 
-    return stop(lax.fori_loop(0, steps, step, (x, equation.F(x, parameters)))[0])
+    return constant(lax.fori_loop(0, steps, step, (x, equation.F(x, parameters)))[0])
 
 
 def _norm(v):

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
+from .._core._constant import constant
 from ._certificate import FLOOR, tolerance
 from ._equation import check_square, equation
 from ._linear import jacobian, linear_map
-from ._vector import inexact, stop
+from ._vector import inexact
 
 
 class OUTCOME(eqx.Enumeration):
@@ -51,7 +52,7 @@ def newton_history(fn: Callable, y0: PyTree, args: Any = None, *, steps: int = 3
     y0 = inexact(y0, "newton_history")
     problem = equation(fn, y0, args, "newton_history")
     check_square(problem, "newton_history")
-    parameters = stop(problem.parameters)
+    parameters = constant(problem.parameters)
 
     def step(x, _):
         F = problem.F(x, parameters)
@@ -59,7 +60,7 @@ def newton_history(fn: Callable, y0: PyTree, args: Any = None, *, steps: int = 3
         s = jnp.linalg.solve(J, F)
         return x - s, (x, _norm(F), _norm(s))
 
-    x0 = stop(problem.unknowns.pack(y0))
+    x0 = constant(problem.unknowns.pack(y0))
     _, (x, residuals, lengths) = lax.scan(step, x0, None, length=steps + 1)
     return NewtonHistory(x, residuals, lengths, _order(x, lengths), _outcome(x, residuals, lengths))
 

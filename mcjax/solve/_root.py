@@ -8,10 +8,11 @@ import lineax as lx
 import optimistix as optx
 from jaxtyping import PyTree
 
+from .._core._constant import constant
 from ._equation import check_square, equation
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance, first_that_works, root_finders
-from ._vector import inexact, stop
+from ._vector import inexact
 
 
 @eqx.filter_jit
@@ -60,7 +61,7 @@ def root(
     seen = view(problem, y0)
 
     def run(solver, y0):
-        return optx.root_find(seen.fn, solver, y0, stop(problem.parameters), **fixed)
+        return optx.root_find(seen.fn, solver, y0, constant(problem.parameters), **fixed)
 
     if solver is None:
         found = first_that_works(root_finders(tol, seen.start.dtype), run, seen.start)

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, PyTree
 
+from .._core._constant import constant
 from ._attach import attach
 from ._certificate import STATUS, Certificate, certify
 from ._equation import Equation
 from ._linear import linear_solve
-from ._vector import stop
 
 
 class Solution(optx.Solution):
@@ -50,10 +50,10 @@ def certified(
     attached = attach(x, problem, solve)
     solution = Solution(
         value=problem.unknowns.unpack(attached),
-        result=result_of(stop(found.result), certificate),
+        result=result_of(constant(found.result), certificate),
         aux=problem.aux(attached, problem.parameters),
-        stats=stop(found.stats),
-        state=stop(eqx.filter(found.state, eqx.is_array)),
+        stats=constant(found.stats),
+        state=constant(eqx.filter(found.state, eqx.is_array)),
         certificate=certificate,
     )
     return raise_if_failed(solution) if throw else solution
@@ -83,7 +83,7 @@ class View(NamedTuple):
 
 def view(problem: Equation, y0: PyTree) -> View:
     """The user's pytrees, or vectors of reals where any of them is complex."""
-    y0, pack = stop(y0), problem.unknowns.pack
+    y0, pack = constant(y0), problem.unknowns.pack
     if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(y0)):
         return View(problem.F, pack(y0), lambda x: x)
     return View(lambda y, parameters: problem.call(y, parameters)[0], y0, pack)

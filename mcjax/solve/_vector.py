@@ -64,11 +64,6 @@ def arrays(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: jnp.asarray(x) if _is_numpy(x) else x, tree)
 
 
-def stop(tree: PyTree) -> PyTree:
-    """The tree as constants of every differentiation."""
-    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree)
-
-
 def _is_numpy(x):
     return isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "biufc"
 

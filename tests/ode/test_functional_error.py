@@ -89,7 +89,8 @@ def test_integral():
     found = run()
     error = 1 + np.exp(-2.0) - found.value
     assert np.abs(error) > 1e-8
-    np.testing.assert_allclose(found.estimate, error, rtol=1e-3)
+    # All is linear: an estimate of first order has no error but that of the adjoint, of rtol 1e-7.
+    np.testing.assert_allclose(found.estimate, error, rtol=2e-6)
 
 
 def test_bad_input():
