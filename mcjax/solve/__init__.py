@@ -5,6 +5,7 @@ Solutions are certified, and differentiate correctly at every order.
 
 from ._active_set import ActiveSet
 from ._anderson import Anderson
+from ._batch import batch_solve
 from ._certificate import STATUS, Certificate
 from ._constrained import ConstrainedSolution, Multipliers, constrained_minimise
 from ._curve_fit import curve_fit
@@ -27,6 +28,15 @@ from ._projections import (
 )
 from ._root import root
 from ._solution import Solution
+from .newton import (
+    categorical_fisher,
+    fisher_vector_product,
+    gaussian_fisher,
+    scale_by_gauss_newton,
+    scale_by_natural_gradient,
+    scale_by_newton_cg,
+    scale_by_trust_region,
+)
 
 __all__ = [
     "KKT",
@@ -42,10 +52,14 @@ __all__ = [
     "NewtonHistory",
     "Solution",
     "attach_implicit",
+    "batch_solve",
+    "categorical_fisher",
     "constrained_minimise",
     "curve_fit",
+    "fisher_vector_product",
     "fixed_point",
     "fixed_point_residual",
+    "gaussian_fisher",
     "implicit",
     "least_squares",
     "linear_fit",
@@ -58,4 +72,8 @@ __all__ = [
     "proximal_residual",
     "root",
     "roots",
+    "scale_by_gauss_newton",
+    "scale_by_natural_gradient",
+    "scale_by_newton_cg",
+    "scale_by_trust_region",
 ]

@@ -46,7 +46,7 @@ def roots(
     problem = equation(fn, y0, args, "roots")
     check_square(problem, "roots")
     tol = default_tolerance(y0)
-    solvers = root_finders(tol, problem.unknowns.pack(y0).dtype) if solver is None else [solver]
+    solvers = root_finders(tol, y0) if solver is None else [solver]
     parameters = constant(problem.parameters)
     start = constant(problem.unknowns.pack(y0))
 

@@ -56,7 +56,7 @@ def least_squares(
     seen = view(residuals, y0)
     found = optx.least_squares(
         seen.fn,
-        least_squares_solver(tol, seen.start.dtype) if solver is None else solver,
+        least_squares_solver(tol, y0) if solver is None else solver,
         seen.start,
         constant(residuals.parameters),
         options=options,

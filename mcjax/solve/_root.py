@@ -64,7 +64,7 @@ def root(
         return optx.root_find(seen.fn, solver, y0, constant(problem.parameters), **fixed)
 
     if solver is None:
-        found = first_that_works(root_finders(tol, seen.start.dtype), run, seen.start)
+        found = first_that_works(root_finders(tol, y0), run, seen.start)
     else:
         found = run(solver, seen.start)
     return certified(

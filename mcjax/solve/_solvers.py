@@ -32,20 +32,20 @@ def line_search_newton(tol: float) -> LineSearchNewton:
     )
 
 
-def root_finders(tol: float, dtype) -> list:
+def root_finders(tol: float, y) -> list:
     """From the fastest to the most daring."""
-    damped = [optx.Dogleg(tol, tol), optx.LevenbergMarquardt(tol, tol)] if _default(dtype) else []
+    damped = [optx.Dogleg(tol, tol), optx.LevenbergMarquardt(tol, tol)] if _default(y) else []
     return [line_search_newton(tol), *damped, optx.Newton(tol, tol)]
 
 
-def least_squares_solver(tol: float, dtype):
+def least_squares_solver(tol: float, y):
     """Levenberg-Marquardt, or Gauss-Newton with a line search."""
-    return optx.LevenbergMarquardt(tol, tol) if _default(dtype) else line_search_newton(tol)
+    return optx.LevenbergMarquardt(tol, tol) if _default(y) else line_search_newton(tol)
 
 
-def _default(dtype) -> bool:
+def _default(y) -> bool:
     """Optimistix's damped methods do not trace where y is of another type, as float32 beside 64 bits."""
-    return jnp.finfo(dtype).dtype == jnp.result_type(float)
+    return {jnp.finfo(leaf.dtype).dtype for leaf in jax.tree.leaves(y)} == {jnp.result_type(float)}
 
 
 def default_tolerance(y) -> float:

@@ -54,6 +54,16 @@ def test_a_solution_with_its_derivatives_and_aux(name):
     np.testing.assert_allclose(rev, -1, rtol=1e-10)
 
 
+@pytest.mark.parametrize("solve", [root, least_squares])
+def test_pytrees_without_a_solver(solve):
+    def fn(y, a):
+        return {"first": y["u"] ** 2 - a, "second": y["u"] * y["v"] - 1}
+
+    start = {"u": jnp.ones(2), "v": jnp.ones(2)}
+    found = jax.jit(lambda a: solve(fn, None, start, a).value)(jnp.array([4.0, 9.0]))
+    np.testing.assert_allclose(found["v"], [1 / 2, 1 / 3], rtol=100 * EPS)
+
+
 def test_newton_passed_to_minimise_finds_no_root_of_f():
     """f = (y - 1)² - 4 has roots -1 and 3; optimistix returns one of them, its minimum is 1."""
     found = jax.jit(lambda: minimise(lambda y, _: (y - 1) ** 2 - 4, optx.Newton(1e-8, 1e-8), 2.5))()

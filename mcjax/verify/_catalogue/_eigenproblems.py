@@ -44,15 +44,21 @@ def _hessenberg_form(A):
 
 
 def _general_pairs(A):
-    """Of vectors the ratios to their first entries: their order is that of LAPACK."""
+    """Sums over all pairs: their order is that of LAPACK."""
     w, V, *_ = linalg.eig(A)
-    return (w**2).sum(-1), jnp.einsum("...j,...ij->...i", w, V / V[..., :1, :])
+    return (w**2).sum(-1), jnp.einsum("...j,...ij->...i", w, _scaled(V))
 
 
 def _pencil_pairs(A, B):
     (alpha, beta), V, *_ = linalg.eig(A, B)
     mu = beta / alpha
-    return (mu**2).sum(-1), jnp.einsum("...j,...ij->...i", mu, V / V[..., :1, :])
+    return (mu**2).sum(-1), jnp.einsum("...j,...ij->...i", mu, _scaled(V))
+
+
+def _scaled(V):
+    """Columns v with v_1 + v_2/2 + v_3/4 + ... = 1: no eigenvector of the inputs has 0 there."""
+    weights = 0.5 ** jnp.arange(V.shape[-2], dtype=V.real.dtype)
+    return V / (weights[:, None] * V).sum(-2, keepdims=True)
 
 
 def _cubes(A):

@@ -25,9 +25,15 @@ def _nested_root(b):
 
 
 def _cardano(b):
-    """y³ of the real root of y³ + y = b."""
+    """The real root of y³ + y = b."""
     s = jnp.sqrt(b**2 / 4 + 1 / 27)
-    return (jnp.cbrt(b / 2 + s) + jnp.cbrt(b / 2 - s)) ** 3
+    return jnp.cbrt(b / 2 + s) + jnp.cbrt(b / 2 - s)
+
+
+def _lanes(b):
+    """The same, of three b on two lanes."""
+    cubic = lambda y, b: y**3 + y - b  # noqa: E731
+    return solve.batch_solve(solve.root, cubic, None, jnp.ones_like(b), b, lanes=2).value
 
 
 def _rosenbrock(a):
@@ -73,7 +79,8 @@ def _contraction():
 
 ENTRIES = (
     Entry("attach_implicit", _cube_root, _numbers, reference=jnp.cbrt),
-    Entry("attach_implicit nested", _nested_root, _numbers, reference=_cardano),
+    Entry("attach_implicit nested", _nested_root, _numbers, reference=lambda b: _cardano(b) ** 3),
+    Entry("batch_solve", _lanes, _numbers, reference=_cardano),
     Entry("root", _rosenbrock, _number, reference=lambda a: jnp.stack([1 / a, 1 / a**2])),
     Entry(
         "fixed_point",

@@ -1,0 +1,85 @@
+"""Conjugate gradients on g·p + ½ pᵀHp from p = 0, stopped at a sphere or where the curvature is not positive.
+
+With r = g + Hp and d the search direction,
+
+    α = rᵀr / dᵀHd,    p ← p + α d,    r ← r + α Hd,    d ← -r + (r⁺ᵀr⁺ / rᵀr) d.
+
+‖p‖ grows from step to step and the model falls, so where p would leave the ball, or dᵀHd ≤ 0 and
+the model falls along d for ever, the way out is along d. Written by hand, as the CG of lineax solves
+Hp = -g and does not tell where it meets negative curvature.
+
+Source: Steihaug, The conjugate gradient method and trust regions in large scale optimization (1983);
+Dembo and Steihaug, Truncated-Newton algorithms for large-scale unconstrained optimization (1983).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Int
+
+
+class Path(NamedTuple):
+    """Where CG stopped: p and Hp, and if it left the ball or met no positive curvature, d and Hd."""
+
+    p: Array
+    Hp: Array
+    r: Array
+    d: Array
+    Hd: Array
+    left: Bool[Array, ""]
+    curved: Bool[Array, ""]
+    steps: Int[Array, ""]
+
+
+def truncated_cg(hessian: Callable, g: Array, radius, tol: float, max_steps: int | None) -> Path:
+    """CG until ‖r‖ ≤ η ‖g‖, η = min(tol, ‖g‖): Newton's method then converges quadratically."""
+    size = norm(g)
+    floor = 10 * jnp.finfo(g.dtype).eps
+    target = size * jnp.clip(size, floor, tol).astype(g.dtype)
+    most = 2 * g.size if max_steps is None else max_steps
+
+    def going(path):
+        return ~path.left & (norm(path.r) > target) & (path.steps < most)
+
+    def step(path):
+        p, Hp, r, d, *_ = path
+        Hd = hessian(d)
+        squared, curvature = dot(r, r), dot(d, Hd)
+        curved = ~(curvature > 0)
+        along = squared / jnp.where(curved, 1, curvature)
+        left = curved | (norm(p + along * d) >= radius)
+        along = jnp.where(left, 0, along)
+        r = r + along * Hd
+        turned = -r + dot(r, r) / squared * d
+        return Path(
+            p + along * d,
+            Hp + along * Hd,
+            r,
+            jnp.where(left, d, turned),
+            Hd,
+            left,
+            curved,
+            path.steps + 1,
+        )
+
+    no, zero = jnp.array(False), jnp.zeros_like(g)
+    return lax.while_loop(going, step, Path(zero, zero, g, -g, zero, no, no, jnp.array(0)))
+
+
+def to_the_sphere(p: Array, d: Array, radius: Array) -> Array:
+    """τ ≥ 0 with ‖p + τ d‖ = radius, for ‖p‖ ≤ radius."""
+    a, b, c = dot(d, d), dot(p, d), jnp.maximum(radius**2 - dot(p, p), 0)
+    root = jnp.sqrt(b * b + a * c)
+    return jnp.where(b > 0, c / (b + root), (root - b) / a)  # no cancellation
+
+
+def norm(v: Array) -> Array:
+    """‖v‖₂"""
+    return jnp.sqrt(dot(v, v))
+
+
+def dot(a: Array, b: Array) -> Array:
+    """aᵀb as a sum, which no device rounds to fewer bits."""
+    return (a * b).sum()
