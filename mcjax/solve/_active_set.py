@@ -9,6 +9,7 @@ from .._core._constant import constant
 from .._core._matmul import matmul
 from ._certificate import FLOOR
 from ._kkt import Point, System, lagrangian_slope
+from ._linear import jacobian
 
 
 class ActiveSet(eqx.Module):
@@ -67,7 +68,8 @@ def active_set(parts: System, w: Point, args) -> ActiveSet:
 
 
 def _with_jacobian(f, x):
-    return f(x), jax.jacfwd(f)(x)
+    value, push = jax.linearize(f, x)
+    return value, jacobian(push, x)
 
 
 def _positive(x):

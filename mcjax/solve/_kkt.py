@@ -148,11 +148,17 @@ def residual(parts: System, w: Point, args) -> Point:
 
 
 def conditions(parts: System, w: Point, args, name: str, strict: Array | bool = True) -> Equation:
-    """The equation R(w) = 0; with no derivative unless `strict`."""
+    """The equation R(w) = 0; with no derivative in anything unless `strict`."""
 
     def R(w, args):
-        values = residual(parts, w, args)
-        return jax.tree.map(lambda r: r * jnp.where(strict, 1, jnp.nan).astype(r.dtype), values)
+        none = jnp.where(strict, 0, jnp.nan).astype(w.x.dtype)
+        # Of what R chooses between all has to be NaN: in reverse, what is not chosen is 0.
+        paths = Point(
+            lagrangian_slope(parts, w, args), parts.equality(w.x, args), parts.inequality(w.x, args)
+        )
+        for bound in (parts.lower, parts.upper):
+            paths = paths._replace(x=paths.x + jnp.where(jnp.isfinite(bound), bound, 0))
+        return jax.tree.map(lambda r, path: r + none * path, residual(parts, w, args), paths)
 
     return equation(R, w, args, name)
 

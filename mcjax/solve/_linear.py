@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jax import lax
 
+from .._core._axes import align
 from .._core._constant import constant
 from .._core._evaluate import evaluate
 from .._core._matmul import matmul
@@ -50,7 +51,8 @@ def linear_map(F, x, parameters) -> Callable:
 
 def jacobian(matvec: Callable, like: jax.Array) -> jax.Array:
     """The matrix of a linear map on vectors like `like`."""
-    return jax.vmap(matvec, out_axes=1)(jnp.eye(like.size, dtype=like.dtype))
+    unit, _ = align(jnp.eye(like.size, dtype=like.dtype), like)
+    return jax.vmap(matvec, out_axes=1)(unit)
 
 
 def _dense(fails: bool) -> Solve:

@@ -159,6 +159,15 @@ def test_weakly_active_is_flagged_and_has_no_derivative():
     np.testing.assert_allclose(found.multipliers.bound[:, 0], [0, 0, 2], atol=1e-7)
 
 
+def test_weakly_active_on_either_side_of_the_corner_in_both_modes():
+    def x(p):
+        return attach_implicit(jnp.zeros(1), KKT(scalar, lower=0.0), p)[0]
+
+    both = jax.jit(jax.vmap(lambda p: (jax.grad(x)(p), jax.jacfwd(x)(p))))
+    assert np.isnan(both(jnp.array([-1e-12, 1e-12]))).all()
+    np.testing.assert_array_equal(both(jnp.array([-1.0])), 0)
+
+
 def test_failures_have_names():
     """No point is feasible; gradients of two constraints are dependent; a saddle."""
 

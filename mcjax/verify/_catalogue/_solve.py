@@ -5,6 +5,7 @@ Without throw: an error raised at run time is a call of the host, which does not
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from ... import solve
 from ._entry import Entry
@@ -41,6 +42,30 @@ def _rosenbrock(a):
     start = jnp.ones((2,), a.dtype) * jnp.asarray([0.8, 0.9], a.dtype)
     system = lambda v, a: jnp.stack([1 - a * v[0], 10 * (v[1] - v[0] ** 2)])  # noqa: E731
     return solve.root(system, None, start, a, throw=False).value
+
+
+def _descended(b):
+    """The minimum of y⁴/4 + y²/2 - b y."""
+    potential = lambda y, b: (y**4 / 4 + y**2 / 2 - b * y).sum()  # noqa: E731
+    return solve.run_optax(potential, optax.sgd(0.1), jnp.ones_like(b), b, throw=False).value
+
+
+def _folded(a):
+    """Where p + a x - x³ = 0 turns: x = (a/3)^½, p = -2 x³."""
+    found = solve.fold(lambda x, p, a: p + a * x - x**3, 0.7 + 0 * a, -0.6 + 0 * a, a, throw=False)
+    return found.value.y, found.value.p
+
+
+def _past_a_fold(a):
+    """Points of a x² + p = 0 from (1, -1), past its fold at 0."""
+    curve = lambda x, p, a: a * x**2 + p  # noqa: E731
+    branch = solve.continuation(curve, 1 + 0 * a, -1.3 + 0 * a, a, step=0.25, steps=6)
+    return branch.y, branch.p
+
+
+def _least(c):
+    """The root of y³ - 2 y + c from 0, past two turns."""
+    return solve.homotopy(lambda y, c: y**3 - 2 * y + c, 0 * c, c, throw=False).value
 
 
 def _affine(M, b):
@@ -88,5 +113,9 @@ ENTRIES = (
         _contraction,
         reference=lambda M, b: jnp.linalg.solve(jnp.eye(2, dtype=M.dtype) - M, b),
     ),
+    Entry("run_optax", _descended, _numbers, reference=_cardano),
+    Entry("fold", _folded, _number, reference=lambda a: (jnp.sqrt(a / 3), -2 * (a / 3) ** 1.5)),
+    Entry("continuation", _past_a_fold, _number),
+    Entry("homotopy", _least, _number),
     Entry("constrained_minimise", _ellipsoid, _number, reference=_largest_box),
 )

@@ -1,0 +1,330 @@
+"""A branch of solutions y(p) of F(y, p) = 0, followed through its folds by arclength.
+
+z = (y, p) lies on a curve, whose tangent spans the null space of A = [F_y F_p]. At a fold F_y is
+singular and A is not, nor is A bordered by any row that the tangent is not orthogonal to. From a point
+z with unit tangent τ, Keller's step of length h solves
+
+    F(z⁺) = 0,    τ·(z⁺ - z - h τ) = 0        by Newton from z + h τ:    z⁺ is in the normal plane there;
+    [A; τ] t = (0, 1),    τ⁺ = t/‖t‖          the tangent there, in the same sense.
+
+A point is accepted where Newton converged, no farther than h/2 from its prediction, with a tangent
+turned by at most 45° (‖t‖ ≤ √2); else h is halved, down to |step|/65536. Afterwards h is multiplied by
+4/(Newton steps), between 1/2 and 2 (Seydel).
+
+The derivative of a point is that of the same two equations, with h constant, which depends on counts alone:
+
+    [A; τ] dz⁺ = -(F_θ dθ, dτ·(z⁺ - z - h τ) - τ·d(z + h τ)):
+
+a second scan, over the points that the first one found. Where along its curve a point lies depends on
+all steps before it. What does not, such as a fold, has `fold`.
+
+Source: Keller, in Applications of Bifurcation Theory (1977), 359; Seydel, Practical Bifurcation and
+Stability Analysis (2010), chapter 4.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, PyTree
+
+from .._core._constant import constant
+from ._attach import attach
+from ._equation import Equation, equation, varying_as
+from ._linear import jacobian, linear_map, linear_solve
+from ._root import root
+from ._solution import Solution
+from ._solvers import default_tolerance, line_search_newton
+from ._vector import inexact, packing
+
+_NEWTON = 8  # steps of a corrector, before h is halved
+_SHORTEST = 2.0**-16  # h over |step|, below which a branch has ended
+
+
+class Branch(eqx.Module):
+    """Points of a branch, the first at p0; k and k + 1 are neighbours.
+
+    y: pytree with a leading axis of steps + 1; p: (steps + 1,).
+    tangent: (dy/ds, dp/ds), shaped as (y, p). arclength: s at each point, the sum of the steps h.
+    converged: False where no step was short enough, and at all points after; y and p are NaN there.
+    folds: (steps,), whether dp/ds changes its sign between k and k + 1.
+    """
+
+    y: PyTree
+    p: Float[Array, " k"]
+    tangent: tuple[PyTree, Float[Array, " k"]]
+    arclength: Float[Array, " k"]
+    converged: Bool[Array, " k"]
+    folds: Bool[Array, " k-1"]
+
+
+class FoldPoint(NamedTuple):
+    """Where a branch turns back: y, p, and v with F_y v = 0, ‖v‖ = 1."""
+
+    y: PyTree
+    p: Array
+    v: PyTree
+
+
+@eqx.filter_jit
+def continuation(
+    fn: Callable,
+    y0: PyTree,
+    p0: Any,
+    args: Any = None,
+    *,
+    step: Any,
+    steps: int,
+    max_step: Any = None,
+    on_singular: str = "nan",
+) -> Branch:
+    """The branch of fn(y, p, args) = 0 through (y0, p0), past folds, at `steps` points beyond the first.
+
+    Identity: F(z⁺) = 0, τ·(z⁺ - z - h τ) = 0 and [F_z; τ] τ⁺ ∝ (0, 1), z = (y, p), differentiated.
+
+    Args:
+      fn: (y, p, args) ↦ as many numbers as y has. p is one real number.
+      y0: a solution at p0, to what Newton's method mends; (y0, p0) is no fold.
+      step: the first step, about this change of p; its sign is where to go.
+      steps: how many. max_step: the longest in s; None: 4 |step|.
+      on_singular: of `attach_implicit`, where derivatives do not exist.
+
+    Returns:
+      a `Branch`. jvp, vjp and every order in args and what fn closes over; y0, p0 and step are constants.
+
+    Lengths, in the unit of p:  ds² = (dp² + Σ mean |dy|²/R²) / (L + 1),  over the L leaves of y, with
+    R = rms |dy/dp| at the start, or what changes the leaf by 1 % in the first step, if that is more. So
+    ds is about |dp| at first, and neither p nor a leaf of y has a unit that decides.
+
+    Errors: ε κ([A; τ]). Cost: about 4 Jacobians with a solve a point, one after the other.
+    """
+    if not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"continuation: steps is a number of points, 1 or more, got {steps!r}")
+    y0, p0 = _start(y0, p0, "continuation")
+    if p0.shape or jnp.iscomplexobj(p0):
+        raise ValueError(
+            f"continuation: p0 is one real number, got {p0.dtype}{list(p0.shape)}; many parameters "
+            "are a path of one, fn(y, path(p), args)"
+        )
+    problem = equation(lambda z, args: fn(*z, args), (y0, p0), args, "continuation")
+    _check_curve(problem)
+    start = problem.unknowns.pack((y0, p0))
+    path = follow(problem, start, groups(y0), step, steps, max_step)
+    solve = linear_solve(None, on_singular, frozenset(), "continuation")
+
+    unit = _units(lambda z: problem.F(z, problem.parameters), constant(start), groups(y0), step)
+
+    def F(x, parameters):
+        *rest, unit, border, predicted = parameters
+        on_curve = problem.F(x * unit, tuple(rest))
+        return jnp.concatenate([on_curve, (border @ (x - predicted))[None]])
+
+    def point(before, seen):
+        (x, border), (found, length) = before, seen
+        parameters = (*problem.parameters, unit, border, x + length * border)
+        x = attach(found, problem._replace(F=F, parameters=parameters), solve)
+        _, tangent = _newton(lambda x: problem.F(x * unit, problem.parameters), x, border, 0.0)
+        tangent = tangent / _length(tangent)
+        return (x, tangent), (x * unit, tangent * unit)
+
+    begin = (constant(start) / unit, _towards_p(start, step))
+    begin = varying_as(begin, (unit, problem.parameters))
+    _, points = lax.scan(point, begin, (path.x, path.length))
+    (y, p), tangent = (jax.vmap(problem.unknowns.unpack)(z) for z in points)
+    turns = tangent[1][1:] * tangent[1][:-1] < 0
+    return Branch(y, p, tangent, jnp.cumsum(path.length), path.converged, turns)
+
+
+@eqx.filter_jit
+def fold(
+    fn: Callable,
+    y: PyTree,
+    p: Any,
+    args: Any = None,
+    *,
+    max_steps: int | None = 64,
+    throw: bool = True,
+) -> Solution:
+    """The fold of fn(y, p, args) = 0 near a guess (y, p), as of a `Branch` where it has `folds`.
+
+    Identity: F(y, p) = 0, F_y v = 0, ‖v‖ = 1 define (y, p, v), and its derivatives: dp is
+    -wᵀF_θ dθ / wᵀF_p, with w the left null vector of F_y.
+
+    Args:
+      fn, args: as for `continuation`. max_steps, throw: as for `root`.
+
+    Returns:
+      a `Solution` whose value is a `FoldPoint`, certified and differentiable at every order.
+
+    Where a branch crosses another or p has no extremum to second order (a cusp), these equations are
+    singular: derivatives are NaN, and the certificate's smallest_singular_value says so.
+
+    Errors: ε κ of the equations. Cost: some Jacobians of (2n + 1)² numbers, and an SVD.
+    Source: Moore and Spence, SIAM J. Numer. Anal. 17 (1980) 567.
+    """
+    y, p = _start(y, p, "fold")
+    at = equation(lambda y, args: fn(y, p, args), constant(y), args, "fold")
+    v = at.unknowns.unpack(_null_vector(at, at.unknowns.pack(y)))
+
+    def extended(z: FoldPoint, args):
+        value, slope = jax.jvp(lambda y: fn(y, z.p, args), (z.y,), (z.v,))
+        square = sum((jnp.abs(x) ** 2).sum() for x in jax.tree.leaves(z.v))
+        return value, slope, square - 1
+
+    solver = line_search_newton(default_tolerance((y, p)))
+    return root(extended, solver, FoldPoint(y, p, v), args, max_steps=max_steps, throw=throw)
+
+
+def _start(y, p, name):
+    """y and p as arrays; a Python number p in the precision of y."""
+    y = inexact(y, name)
+    if isinstance(p, int | float):
+        p = jnp.asarray(p, packing(y, name).pack(y).dtype)
+    return y, inexact(p, name)
+
+
+def _null_vector(at: Equation, x):
+    """v with the least ‖F_y v‖."""
+    x, parameters = constant((x, at.parameters))
+    J = jacobian(linear_map(at.F, x, parameters), x)
+    J = jnp.where(jnp.isfinite(J).all(), J, jnp.zeros_like(J))
+    return constant(jnp.linalg.svd(J)[2][-1])
+
+
+class Path(NamedTuple):
+    """Points in the coordinates ζ = z/unit, where ‖dζ‖ = ds, and their distances from those before."""
+
+    x: Array
+    length: Array
+    converged: Array
+    unit: Array
+
+
+class _Corrected(NamedTuple):
+    x: Array
+    tangent: Array
+    moved: Array
+    count: Array
+
+
+def follow(problem: Equation, z0, leaves, step, steps: int, max_step) -> Path:
+    """Keller's steps on problem.F(z, θ) = 0 from z0, constants of differentiation."""
+    z0, parameters, step, max_step = constant((z0, problem.parameters, step, max_step))
+    z0 = varying_as(z0, parameters)
+    step = jnp.asarray(step).astype(z0.dtype)
+    longest = 4 * jnp.abs(step) if max_step is None else jnp.asarray(max_step).astype(z0.dtype)
+    unit = _units(lambda z: problem.F(z, parameters), z0, leaves, step)
+
+    def to_next(carry, first):
+        return _next(lambda x: problem.F(x * unit, parameters), step, longest, carry, first)
+
+    begin = (
+        z0 / unit,
+        _towards_p(z0, step),
+        jnp.minimum(jnp.abs(step), longest),
+        jnp.isfinite(step),
+    )
+    begin = varying_as(begin, (z0, unit, parameters))
+    _, seen = lax.scan(to_next, begin, jnp.arange(steps + 1) == 0)
+    points, lengths, converged = constant(seen)
+    return Path(points, lengths, converged, constant(unit))
+
+
+def _towards_p(z, step):
+    return jnp.zeros_like(z).at[-1].set(jnp.sign(step).astype(z.dtype))
+
+
+def _next(F, step, longest, carry, first):
+    """The next point of a branch. The first has p = p0 for its plane, and no length."""
+    x, border, h, alive = carry
+    own = jnp.where(first, 0, 1).astype(h.dtype)
+    shortest = jnp.where(first, h, _SHORTEST * jnp.abs(step))
+
+    def shorter(state):
+        h = state[0] / 2
+        predicted = x + own * h * border
+        found = _correct(F, predicted, border, jnp.abs(step))
+        near = (_length(found.x - predicted) <= h / 2) & (_length(found.tangent) <= 2**0.5)
+        return h, found, (found.moved <= _tolerance(found.x, jnp.abs(step))) & (first | near)
+
+    def go_on(state):
+        h, _, good = state
+        return alive & ~good & (h / 2 >= shortest)
+
+    nothing = _Corrected(x, border, h, jnp.zeros((), int))
+    h, found, good = lax.while_loop(go_on, shorter, (2 * h, nothing, alive & False))
+    tangent = found.tangent / _length(found.tangent)
+    ratio = jnp.clip(4 / found.count, 0.5, 2).astype(h.dtype)
+    after = jnp.minimum(jnp.where(first, h, h * ratio), longest)
+    point, length = (jnp.where(good, a, jnp.nan) for a in (found.x, own * h))
+    return (found.x, tangent, after, good), (point, length, good)
+
+
+def _correct(F, predicted, border, step) -> _Corrected:
+    """Newton's method from a prediction, in the plane normal to the border."""
+
+    def again(found):
+        moved, tangent = _newton(F, found.x, border, border @ (found.x - predicted))
+        return _Corrected(found.x - moved, tangent, _length(moved), found.count + 1)
+
+    def go_on(found):
+        moving = (found.moved > _tolerance(found.x, step)) & jnp.isfinite(found.x).all()
+        return moving & (found.count < _NEWTON)
+
+    begin = _Corrected(predicted, border, _length(border) + jnp.inf, jnp.zeros((), int))
+    return lax.while_loop(go_on, again, begin)
+
+
+def _newton(F, x, border, off_plane):
+    """Newton's step, and t with A t = 0, border·t = 1. Rows of A in units of their largest entry."""
+    value, push = jax.linearize(F, x)
+    A = jax.vmap(push, out_axes=1)(varying_as(jnp.eye(x.size, dtype=x.dtype), x))
+    largest = constant(jnp.abs(A).max(1))
+    row = jnp.where(largest > 0, largest, 1)
+    M = jnp.concatenate([A / row[:, None], border[None]])
+    rhs = jnp.zeros((x.size, 2), x.dtype).at[:-1, 0].set(value / row)
+    rhs = rhs.at[-1].set(jnp.stack([jnp.asarray(off_plane, x.dtype), jnp.ones((), x.dtype)]))
+    solved = jnp.linalg.solve(M, rhs)
+    return solved[:, 0], solved[:, 1]
+
+
+def _tolerance(x, step):
+    """√ε: the next Newton step would be of its square."""
+    return jnp.finfo(x.dtype).eps ** 0.5 * (_length(x) + step)
+
+
+def _units(F, z0, leaves, step):
+    """What z is divided by so that ‖dζ‖ = ds: √(L + 1) for p, √(L + 1) √size R for each leaf of y."""
+    _, slope = _newton(F, z0, jnp.zeros_like(z0).at[-1].set(1), 0.0)
+    rows, where = len(set(leaves.tolist())) + 1, np.asarray(leaves)
+    counts = np.bincount(where).astype(z0.dtype)
+
+    def rms(v):
+        square = jnp.zeros(len(counts), v.dtype).at[where].add(v[:-1] ** 2)
+        return jnp.sqrt(square / counts)
+
+    change, size = rms(slope), 0.01 * rms(z0) / jnp.abs(step)
+    R = jnp.maximum(jnp.where(jnp.isfinite(change), change, 0), size)
+    R = jnp.where(R > 0, R, 1)
+    one = jnp.ones(1, z0.dtype)
+    return rows**0.5 * jnp.concatenate([(np.sqrt(counts) * R)[where], one])
+
+
+def groups(y: PyTree) -> np.ndarray:
+    """Which leaf of y each of the real numbers belongs to that y is packed in."""
+    counts = [x.size * (1 + jnp.iscomplexobj(x)) for x in jax.tree.leaves(y)]
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def _check_curve(problem: Equation):
+    n = problem.unknowns.size - 1
+    if problem.rows != n:
+        raise ValueError(f"continuation: {problem.rows} equations for {n} unknowns and p")
+
+
+def _length(v):
+    return jnp.sqrt((v * v).sum())
