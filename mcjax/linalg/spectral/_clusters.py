@@ -19,6 +19,7 @@ tie that is 1e5 n eps.
 """
 
 import jax.numpy as jnp
+from jax import lax
 
 from ..._core._matmul import row_minus_column
 
@@ -35,6 +36,11 @@ def labels(w):
 def numbered(apart):
     """Labels 0, 1, .. that go up where neighbours are apart."""
     return jnp.pad(jnp.cumsum(apart, -1), [(0, 0)] * (apart.ndim - 1) + [(1, 0)])
+
+
+def any_tied(w):
+    """Whether there is a cluster of several eigenvalues anywhere in a batch."""
+    return (labels(w)[..., -1:] < w.shape[-1] - 1).any()
 
 
 def tied(w):
@@ -84,9 +90,10 @@ def broken(off, spread, alike, same):
     return (same & bad[..., :, None]).any(-2)
 
 
-def poison(bad, like):
-    """NaN where a derivative does not exist, to be added to it."""
-    return jnp.where(bad, jnp.nan, 0).astype(like.dtype)
+def poison(tie, audit, like):
+    """NaN where audit() says that a derivative does not exist, to be added to it; without a tie, 0."""
+    bad = lambda: jnp.where(audit(), jnp.nan, 0).astype(like.dtype)  # noqa: E731
+    return lax.cond(tie, bad, lambda: jnp.zeros_like(like, shape=like.shape[:-1]))
 
 
 def inside(X, same):

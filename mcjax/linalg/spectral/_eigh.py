@@ -23,6 +23,7 @@ from ..._core._axes import align
 from ..._core._matmul import matmul, norm
 from ..._core._shapes import Square
 from ._clusters import (
+    any_tied,
     broken,
     cluster_mean,
     inside,
@@ -93,21 +94,29 @@ def eigh(
 
 def _along(T, X, V, w):
     """T and V̇, NaN in the columns that do not exist."""
-    same = tied(w)
-    slopes, size = diagonal(T).real, norm(T)[..., 0]
-    off = relative(jnp.abs(inside(T, same)).max(-2, initial=0.0), size)
-    spread = relative(jnp.abs(slopes - cluster_mean(slopes, same)), size)
-    nan = poison(broken(off, spread, spread_violation(w, same), same), T)
+
+    def audit():
+        same = tied(w)
+        slopes, size = diagonal(T).real, norm(T)[..., 0]
+        off = relative(jnp.abs(inside(T, same)).max(-2, initial=0.0), size)
+        spread = relative(jnp.abs(slopes - cluster_mean(slopes, same)), size)
+        return broken(off, spread, spread_violation(w, same), same)
+
+    nan = poison(any_tied(w), audit, T)
     return T + embed(nan), X + nan[..., None, :]
 
 
 def _of_loss(T, X, V, w):
     """Cotangents of T and V̇, or NaN if there is no gradient."""
-    same = tied(w)
-    # Written as in `_decomposition`: XLA makes the two products one.
-    turn = turn_violation(matmul(V.mT, X), norm(X), same)
-    spread = spread_violation(diagonal(T).real, same)
-    return T + embed(poison(broken(turn, spread, spread_violation(w, same), same), T)), X
+    Y = matmul(V.mT, X)  # written as in `_decomposition`: XLA makes the two products one
+
+    def audit():
+        same = tied(w)
+        turn = turn_violation(Y, norm(X), same)
+        spread = spread_violation(diagonal(T).real, same)
+        return broken(turn, spread, spread_violation(w, same), same)
+
+    return T + embed(poison(any_tied(w), audit, T)), X
 
 
 def _averaged(T, X, V, w):

@@ -27,7 +27,17 @@ from ..._core._check import matrix
 from ..._core._matmul import matmul, norm
 from ..._core._shapes import Rectangle
 from ..dense._qr import complete
-from ._clusters import OFF, broken, cluster_mean, inside, poison, relative, tied, vanishing
+from ._clusters import (
+    OFF,
+    any_tied,
+    broken,
+    cluster_mean,
+    inside,
+    poison,
+    relative,
+    tied,
+    vanishing,
+)
 from ._decomposition import diagonal, embed
 from ._native import linear_pair, native_primitive, zero
 from ._singular import factors, perturbation
@@ -87,25 +97,34 @@ def svd(A: Rectangle, full_matrices: bool = True, *, degenerate: str = "nan") ->
 
 def _along(X, Y, T, E, U, V, s):
     """U̇, V̇ and T, NaN in the columns that do not exist, and Ȧ = E."""
-    same, none, both = _ties(s)
-    M = matmul(E, V)  # written as in `_singular`: XLA makes the two products one
-    size, P = norm(M)[..., 0], matmul(U.mT.conj(), M)
-    turned = _largest(inside(T, same)) + _largest(jnp.where(both, P, 0)) + _outside(U, M, P, none)
-    split = _split(diagonal(T).real, size, same, none)
-    nan = poison(broken(relative(turned, size), split, _alike(s), same), T)
+    M = matmul(E, V)  # written as in `_singular`: XLA makes these products one
+    P = matmul(U.mT.conj(), M)
+
+    def audit():
+        same, none, both = _ties(s)
+        size = norm(M)[..., 0]
+        turned = _largest(inside(T, same)) + _largest(jnp.where(both, P, 0))
+        turned = turned + _outside(U, M, P, none)
+        split = _split(diagonal(T).real, size, same, none)
+        return broken(relative(turned, size), split, _alike(s), same)
+
+    nan = poison(_any_tied(s), audit, T)
     return X + nan[..., None, :], Y + nan[..., None, :], T + embed(nan), E
 
 
 def _of_loss(X, Y, T, E, U, V, s):
     """Cotangents of U̇, V̇, T and Ȧ, or NaN if there is no gradient."""
-    same, none, both = _ties(s)
     left, right = matmul(U.mT, X), matmul(V.mT, Y)
-    size, weights = (norm(X) + norm(Y))[..., 0], diagonal(T).real
-    turned = _largest(inside(_skew(left + right), same)) + _outside(U.conj(), X, left, none)
-    turned = turned + _largest(jnp.where(both, jnp.abs(_skew(left)) + jnp.abs(_skew(right)), 0))
-    split = _split(weights, jnp.abs(weights).max(-1, keepdims=True), same, none)
-    nan = poison(broken(relative(turned, size), split, _alike(s), same), T)
-    return X, Y, T + embed(nan), E
+
+    def audit():
+        same, none, both = _ties(s)
+        size, weights = (norm(X) + norm(Y))[..., 0], diagonal(T).real
+        turned = _largest(inside(_skew(left + right), same)) + _outside(U.conj(), X, left, none)
+        turned = turned + _largest(jnp.where(both, jnp.abs(_skew(left)) + jnp.abs(_skew(right)), 0))
+        split = _split(weights, jnp.abs(weights).max(-1, keepdims=True), same, none)
+        return broken(relative(turned, size), split, _alike(s), same)
+
+    return X, Y, T + embed(poison(_any_tied(s), audit, T)), E
 
 
 def _averaged(X, Y, T, E, U, V, s):
@@ -119,6 +138,10 @@ def _ties(s):
     """Whether σ_i and σ_j are tied, whether σ_j is with zero, and whether both are."""
     none = vanishing(s)
     return tied(-s), none, none[..., :, None] & none[..., None, :]
+
+
+def _any_tied(s):
+    return any_tied(-s) | vanishing(s).any()
 
 
 def _alike(s):
