@@ -56,18 +56,6 @@ def _folded(a):
     return found.value.y, found.value.p
 
 
-def _past_a_fold(a):
-    """Points of a x² + p = 0 from (1, -1), past its fold at 0."""
-    curve = lambda x, p, a: a * x**2 + p  # noqa: E731
-    branch = solve.continuation(curve, 1 + 0 * a, -1.3 + 0 * a, a, step=0.25, steps=6)
-    return branch.y, branch.p
-
-
-def _least(c):
-    """The root of y³ - 2 y + c from 0, past two turns."""
-    return solve.homotopy(lambda y, c: y**3 - 2 * y + c, 0 * c, c, throw=False).value
-
-
 def _affine(M, b):
     """x = M x + b."""
     start = jnp.zeros_like(b)
@@ -115,7 +103,5 @@ ENTRIES = (
     ),
     Entry("run_optax", _descended, _numbers, reference=_cardano),
     Entry("fold", _folded, _number, reference=lambda a: (jnp.sqrt(a / 3), -2 * (a / 3) ** 1.5)),
-    Entry("continuation", _past_a_fold, _number),
-    Entry("homotopy", _least, _number),
     Entry("constrained_minimise", _ellipsoid, _number, reference=_largest_box),
 )
