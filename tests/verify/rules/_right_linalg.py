@@ -79,7 +79,7 @@ FACTORIZATIONS = (
         "logdet by Cholesky", lambda A: 2 * jnp.sum(jnp.log(jnp.diag(jnp.linalg.cholesky(A)))), (S,)
     ),
     Rule("LU factors", by_lu, (np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 1.0], [-1.0, 0.5, 2.0]]),)),
-    Rule("R of QR", lambda A: jnp.linalg.qr(A)[1], (normal(4, 3),)),
+    Rule("R of QR", lambda A: jnp.linalg.qr(A)[1], (normal(4, 3),), FULL_RANK),
     Rule("Q of QR", lambda A: jnp.linalg.qr(A)[0], (normal(3, 2),)),
     Rule("least squares by QR", least_squares, (normal(5, 2), normal(5, seed=1)), FULL_RANK),
     Rule("eigenvalues of a symmetric matrix", jnp.linalg.eigvalsh, (DIFFERENT,), GAPS),
