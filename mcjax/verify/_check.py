@@ -108,7 +108,7 @@ def _confirmed(name, point) -> Part:
             return replace(again, detail=f"in double precision: {again.detail}")
     if part.verdict == "undecided" and name not in OUTSIDE:
         return part
-    others = (_guarded(name, replace(point, seed=point.seed + 1000 * k)) for k in (1, 2, 3))
+    others = (_guarded(name, replace(point, seed=point.seed + 1000 * k)) for k in range(1, 7))
     if part.verdict == "undecided":
         return next((again for again in others if again.verdict == "right"), part)
     again = next(others)
