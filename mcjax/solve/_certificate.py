@@ -24,7 +24,8 @@ from jaxtyping import Array, Bool, Float
 
 from .._core._constant import constant
 from .._core._matmul import matmul
-from ._equation import Equation, differentiable, varying_as
+from ._equation import Equation, differentiable
+from ._linear import jacobian
 
 FLOOR = 0.1  # unknowns smaller than this are small: their errors are absolute
 REACH = 0.1  # in units of σ: a Newton step that is longer searches, and does not polish
@@ -133,8 +134,7 @@ def _look(problem, x, solved_by):
     some = [p for p, m in zip(problem.parameters, moving, strict=True) if m]
     F, push = jax.linearize(of, x, some)
     still = jax.tree.map(jnp.zeros_like, some)
-    unit = varying_as(jnp.eye(x.size, dtype=x.dtype), x)
-    J = jax.vmap(lambda v: push(v, still), out_axes=1)(unit)
+    J = jacobian(lambda v: push(v, still), x)
     along_args = push(jnp.zeros_like(x), _probes(some))
     sizes = jnp.abs(x) + FLOOR
     rows = jnp.abs(J * sizes[None, :]).sum(1)

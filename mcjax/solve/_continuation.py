@@ -282,7 +282,7 @@ def _correct(F, predicted, border, step) -> _Corrected:
 def _newton(F, x, border, off_plane):
     """Newton's step, and t with A t = 0, border·t = 1. Rows of A in units of their largest entry."""
     value, push = jax.linearize(F, x)
-    A = jax.vmap(push, out_axes=1)(varying_as(jnp.eye(x.size, dtype=x.dtype), x))
+    A = jacobian(push, x)
     largest = constant(jnp.abs(A).max(1))
     row = jnp.where(largest > 0, largest, 1)
     M = jnp.concatenate([A / row[:, None], border[None]])

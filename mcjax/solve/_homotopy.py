@@ -15,15 +15,15 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._continuation import follow, groups
 from ._equation import Equation, check_square, equation, varying_as
-from ._solution import Solution, certified, view
+from ._root import root
+from ._solution import Solution
 from ._solvers import default_tolerance, line_search_newton
-from ._vector import inexact
+from ._vector import arrays, inexact
 
 
 @eqx.filter_jit
@@ -55,26 +55,13 @@ def homotopy(
 
     Errors: as of `root`. Cost: steps times about 8 Jacobians with a solve; then Newton's method.
     """
-    y0 = inexact(y0, "homotopy")
+    y0, args = inexact(y0, "homotopy"), arrays(args)
+    fn = eqx.filter_closure_convert(eqx.Partial(fn), y0, args)  # traced once
     problem = equation(fn, y0, args, "homotopy")
     check_square(problem, "homotopy")
-    seen = view(problem, problem.unknowns.unpack(_end(problem, y0, step, steps)))
-    tol = default_tolerance(y0)
-    found = optx.root_find(
-        seen.fn, line_search_newton(tol), seen.start, constant(problem.parameters), throw=False
-    )
-    return certified(
-        found,
-        seen.vector(found.value),
-        problem,
-        minimum=False,
-        polish=polish,
-        linear_solver=None,
-        on_singular=on_singular,
-        tags=frozenset(),
-        throw=throw,
-        name="homotopy",
-    )
+    start = problem.unknowns.unpack(_end(problem, y0, step, steps))
+    solver = line_search_newton(default_tolerance(y0))
+    return root(fn, solver, start, args, throw=throw, polish=polish, on_singular=on_singular)
 
 
 def _end(problem: Equation, y0, step, steps):

@@ -1,8 +1,7 @@
 """Test problems from their published formulas.
 
 More, Garbow and Hillstrom, Testing unconstrained optimization software, ACM TOMS 7 (1981) 17: the numbers
-below are the paper's. Hock and Schittkowski, Test Examples for Nonlinear Programming Codes (1981), with
-one number of each a parameter p, and the solution in p.
+below are the paper's.
 """
 
 from typing import NamedTuple
@@ -19,29 +18,29 @@ class Problem(NamedTuple):
     minimum: float | None = None  # of Σ r², where the paper has one
 
 
-def _t(*x):
+def stacked(*x):
     return jnp.stack([jnp.asarray(v, float) for v in x])
 
 
 def rosenbrock(x):
-    return _t(10 * (x[1] - x[0] ** 2), 1 - x[0])
+    return stacked(10 * (x[1] - x[0] ** 2), 1 - x[0])
 
 
 def freudenstein_roth(x):
     a = -13 + x[0] + ((5 - x[1]) * x[1] - 2) * x[1]
-    return _t(a, -29 + x[0] + ((x[1] + 1) * x[1] - 14) * x[1])
+    return stacked(a, -29 + x[0] + ((x[1] + 1) * x[1] - 14) * x[1])
 
 
 def powell_badly_scaled(x):
-    return _t(1e4 * x[0] * x[1] - 1, jnp.exp(-x[0]) + jnp.exp(-x[1]) - 1.0001)
+    return stacked(1e4 * x[0] * x[1] - 1, jnp.exp(-x[0]) + jnp.exp(-x[1]) - 1.0001)
 
 
 def brown_badly_scaled(x):
-    return _t(x[0] - 1e6, x[1] - 2e-6, x[0] * x[1] - 2)
+    return stacked(x[0] - 1e6, x[1] - 2e-6, x[0] * x[1] - 2)
 
 
 def beale(x):
-    return _t(*(y - x[0] * (1 - x[1] ** (i + 1)) for i, y in enumerate((1.5, 2.25, 2.625))))
+    return stacked(*(y - x[0] * (1 - x[1] ** (i + 1)) for i, y in enumerate((1.5, 2.25, 2.625))))
 
 
 def jennrich_sampson(x):
@@ -52,7 +51,7 @@ def jennrich_sampson(x):
 def helical_valley(x):
     theta = jnp.arctan2(x[1], x[0]) / (2 * jnp.pi)
     theta = jnp.where((x[0] < 0) & (x[1] < 0), theta + 1, theta)  # the paper's branch
-    return _t(10 * (x[2] - 10 * theta), 10 * (jnp.sqrt(x[0] ** 2 + x[1] ** 2) - 1), x[2])
+    return stacked(10 * (x[2] - 10 * theta), 10 * (jnp.sqrt(x[0] ** 2 + x[1] ** 2) - 1), x[2])
 
 
 def bard(x):
@@ -86,7 +85,7 @@ def box_3d(x, m=10):
 
 
 def powell_singular(x):
-    return _t(
+    return stacked(
         x[0] + 10 * x[1],
         5**0.5 * (x[2] - x[3]),
         (x[1] - 2 * x[2]) ** 2,
@@ -95,7 +94,7 @@ def powell_singular(x):
 
 
 def wood(x):
-    return _t(
+    return stacked(
         10 * (x[1] - x[0] ** 2),
         1 - x[0],
         90**0.5 * (x[3] - x[2] ** 2),
@@ -149,7 +148,7 @@ def watson(x):
     powers = t[:, None] ** j[None, :]
     slope = (j[1:] * x[1:])[None, :] * powers[:, :-1]
     rows = slope.sum(1) - (x[None, :] * powers).sum(1) ** 2 - 1
-    return jnp.concatenate([rows, _t(x[0], x[1] - x[0] ** 2 - 1)])
+    return jnp.concatenate([rows, stacked(x[0], x[1] - x[0] ** 2 - 1)])
 
 
 def extended_rosenbrock(x):
@@ -183,7 +182,7 @@ def penalty_2(x):
 
 def variably_dimensioned(x):
     s = (jnp.arange(1.0, len(x) + 1) * (x - 1)).sum()
-    return jnp.concatenate([x - 1, _t(s, s**2)])
+    return jnp.concatenate([x - 1, stacked(s, s**2)])
 
 
 def trigonometric(x):
@@ -239,7 +238,7 @@ def linear_rank_1(x, m=20):
 def linear_rank_1_zeros(x, m=20):
     n = len(x)
     inner = (jnp.arange(2.0, n) * x[1:-1]).sum()
-    return jnp.concatenate([_t(-1.0), jnp.arange(1.0, m - 1) * inner - 1, _t(-1.0)])
+    return jnp.concatenate([stacked(-1.0), jnp.arange(1.0, m - 1) * inner - 1, stacked(-1.0)])
 
 
 def chebyquad(x):
@@ -338,69 +337,3 @@ SUMS = [
     _p(chebyquad, np.arange(1, 9) / 9, 3.51687e-3, "chebyquad 8"),
     _p(chebyquad, np.arange(1, 11) / 11, 6.50395e-3, "chebyquad 10"),
 ]
-
-
-class Constrained(NamedTuple):
-    """min fn(x, p) subject to the constraints, with x(p) and p where it is known in closed form."""
-
-    name: str
-    fn: object
-    x0: list
-    p: float
-    solution: object
-    constraints: dict
-
-
-def _qp(H, a, x):
-    """x(p) near p0 of a quadratic minimum with one active row a·x = p: dx = H⁻¹a / aᵀH⁻¹a dp."""
-    v = np.linalg.solve(np.asarray(H, float), np.asarray(a, float))
-    return lambda p, p0: jnp.asarray(x) + jnp.asarray(v / (np.asarray(a) @ v)) * (p - p0)
-
-
-def _hs35(x, p):
-    return (
-        9 - 8 * x[0] - 6 * x[1] - 4 * x[2] + 2 * x[0] ** 2 + 2 * x[1] ** 2 + x[2] ** 2
-        + 2 * x[0] * x[1] + 2 * x[0] * x[2]
-    )  # fmt: skip
-
-
-def _hs48(p):
-    """Slopes 2(x1 - 1) = λ = 2(x2 - x3), -λ = λ + κ, λ = 2κ leave λ = κ = 0: x1 = 1, x2 = x3, x4 = x5."""
-    v = (p + 5) / 10
-    return _t(1.0 + 0 * p, 4 * v - 3, 4 * v - 3, v, v)
-
-
-_HS35 = _qp([[4, 2, 2], [2, 4, 0], [2, 0, 2]], [1, 1, 2], [4 / 3, 7 / 9, 4 / 9])
-
-HOCK_SCHITTKOWSKI = [
-    Constrained("6", lambda x, p: (p - x[0]) ** 2, [-1.2, 1], 1.0, lambda p: _t(p, p**2),
-        dict(equality=lambda x, p: 10 * (x[1] - x[0] ** 2))),
-    Constrained("7", lambda x, p: jnp.log(1 + x[0] ** 2) - x[1], [2, 2], 4.0,
-        lambda p: _t(0 * p, jnp.sqrt(p - 1)),
-        dict(equality=lambda x, p: (1 + x[0] ** 2) ** 2 + x[1] ** 2 - p)),
-    Constrained("14", lambda x, p: (x[0] - 2) ** 2 + (x[1] - 1) ** 2, [2, 2], 1.0,
-        lambda p: _t((jnp.sqrt(8 * p - 1) - 1) / 2, (jnp.sqrt(8 * p - 1) + 1) / 4),
-        dict(equality=lambda x, p: x[0] - 2 * x[1] + 1,
-            inequality=lambda x, p: p - x[0] ** 2 / 4 - x[1] ** 2)),
-    Constrained("21", lambda x, p: 0.01 * (p * x[0]) ** 2 + x[1] ** 2 - 100, [-1, -1], 1.0,
-        lambda p: _t(2.0 + 0 * p, 0 * p),
-        dict(inequality=lambda x, p: 10 * x[0] - x[1] - 10,
-            lower=np.array([2.0, -50.0]), upper=np.array([50.0, 50.0]))),
-    Constrained("22", lambda x, p: (x[0] - 2) ** 2 + (x[1] - 1) ** 2, [2, 2], 2.0,
-        lambda p: _t((jnp.sqrt(1 + 4 * p) - 1) / 2, p - (jnp.sqrt(1 + 4 * p) - 1) / 2),
-        dict(inequality=lambda x, p: _t(p - x[0] - x[1], x[1] - x[0] ** 2))),
-    Constrained("28", lambda x, p: (x[0] + x[1]) ** 2 + (x[1] + x[2]) ** 2, [-4, 1, 1], 1.0,
-        lambda p: p * _t(0.5, -0.5, 0.5),
-        dict(equality=lambda x, p: x[0] + 2 * x[1] + 3 * x[2] - p)),
-    Constrained("29", lambda x, p: -x[0] * x[1] * x[2], [1, 1, 1], 48.0,
-        lambda p: _t(jnp.sqrt(p / 3), jnp.sqrt(p / 6), jnp.sqrt(p / 12)),
-        dict(inequality=lambda x, p: p - x[0] ** 2 - 2 * x[1] ** 2 - 4 * x[2] ** 2)),
-    Constrained("35", _hs35, [0.5, 0.5, 0.5], 3.0, lambda p: _HS35(p, 3.0),
-        dict(inequality=lambda x, p: p - x[0] - x[1] - 2 * x[2], lower=0.0)),
-    Constrained("42", lambda x, p: ((x - jnp.arange(1.0, 5)) ** 2).sum(), [1, 1, 1, 1], 2.0,
-        lambda p: _t(2.0 + 0 * p, 2.0 + 0 * p, 0.6 * jnp.sqrt(p), 0.8 * jnp.sqrt(p)),
-        dict(equality=lambda x, p: _t(x[0] - 2, x[2] ** 2 + x[3] ** 2 - p))),
-    Constrained("48", lambda x, p: (x[0] - 1) ** 2 + (x[1] - x[2]) ** 2 + (x[3] - x[4]) ** 2,
-        [3, 5, -3, 2, -2], 5.0, _hs48,
-        dict(equality=lambda x, p: _t(x.sum() - p, x[2] - 2 * (x[3] + x[4]) + 3))),
-]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from mcjax.solve import KKT, STATUS, KKTAdjoint, attach_implicit, constrained_minimise
 
-from .problems import HOCK_SCHITTKOWSKI
+from .hock_schittkowski import HOCK_SCHITTKOWSKI
 
 EPS = jnp.finfo(float).eps
 H = np.array([[2.0, 0.5], [0.5, 1.0]])

@@ -9,8 +9,7 @@ import pytest
 import scipy.linalg
 
 from mcjax.linalg import eigh, orthogonal_procrustes
-from mcjax.solve import SPD, Sphere, Stiefel, run_optax
-from mcjax.solve._certificate import STATUS
+from mcjax.solve import SPD, STATUS, Sphere, Stiefel, run_optax
 
 EPS = jnp.finfo(float).eps
 SUCCESS = optx.RESULTS.successful
