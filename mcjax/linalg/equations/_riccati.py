@@ -14,7 +14,13 @@ squares its eigenvalues, under
 
 H → X and A → 0, quadratically, if no eigenvalue has modulus 1, and A does not if one has. One LU
 factorisation and six products a step. A step of Newton's method then takes away its rounding.
+
+Of a mode that is not in Q, H never learns: with one that is unstable, A grows. Then let X₀ belong to
+Q + τ I, τ > 0, which has all modes. It is stabilising too, and X - X₀ <= 0 is the stabilising solution of
+the equation with the closed loop of X₀ for A, and -τ I, what X₀ leaves of the given equation, for Q.
 """
+
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import lax
@@ -91,8 +97,8 @@ def _times_transposed(inverse, Y):
     return (matmul(inverse.mT, Y),)
 
 
-def doubling(A, G, H):
-    """X, the limit of H; NaN where A does not vanish. Over stacks."""
+def doubling(A, G, H, most=_MOST_STEPS):
+    """X, the limit of H; NaN where A does not vanish in `most` steps. Over stacks."""
     tolerance = jnp.finfo(A.dtype).eps ** 0.5
 
     def step(state):
@@ -109,11 +115,34 @@ def doubling(A, G, H):
 
     def unfinished(state):
         k, *_, active = state
-        return (k < _MOST_STEPS) & active.any()
+        return (k < most) & active.any()
 
     start = jnp.zeros_like(norm(A), int, ()), A, G, H, norm(A) >= 0
     _, A, _, H, _ = lax.while_loop(unfinished, step, start)
     return jnp.where(norm(A) <= tolerance, H, jnp.nan)
+
+
+def seeing_all(double: Callable, close: Callable, improve: Callable, A, G, Q):
+    """X of (A, G, Q) by `double`, NaN where there is none.
+
+    Args:
+      close: A, G, X₀ ↦ A and G of the closed loop of X₀.
+      improve: A, G, Q, X ↦ X after a step of Newton's method, and what it may return beside that.
+    """
+
+    none = jnp.zeros_like(Q)
+
+    def in_two():
+        tau = (norm(Q) + norm(A) * (norm(A) / norm(G))).astype(A.dtype)
+        X0 = double(A, G, add_diagonal(Q, tau))
+        X = X0 + double(*close(A, G, X0), add_diagonal(none, -tau))
+        X = lax.fori_loop(0, 3, lambda _, X: improve(A, G, Q, X)[0], X)  # τ may be far too large
+        # Rounding makes one eigenvalue √eps within the circle of two on it: closer ones do not count.
+        return X + double(*close(A, G, X), none, most=jnp.finfo(A.dtype).nmant // 2)
+
+    X = double(A, G, Q)
+    missed = jnp.isnan(X).any((-2, -1), keepdims=True)
+    return jnp.where(missed, lax.cond(missed.any(), in_two, lambda: X), X)
 
 
 def scale(G, Q):

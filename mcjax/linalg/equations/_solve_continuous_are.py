@@ -53,13 +53,13 @@ def solve_continuous_are(
     Returns:
       X, (..., n, n), Hermitian: the one for which A - B R⁻¹ (Bᴴ X E + Sᴴ) - λ E has all eigenvalues in
       the open left half-plane. NaN where there is none: an unstable mode that B does not reach, an
-      eigenvalue of the Hamiltonian on the imaginary axis, a singular R or E. NaN too where Q does not
-      see an unstable mode: doubling does not find that X.
+      eigenvalue of the Hamiltonian on the imaginary axis, a singular R or E.
 
     Errors: eps times the condition of the equation, and of R and E, which are inverted.
 
-    Cost: about 10 LU factorisations and 100 products, a gradient about as much again. Source: Chu, Fan
-    and Lin, Linear Algebra Appl. 396 (2005) 55; Kleinman, IEEE Trans. Autom. Control 13 (1968) 114.
+    Cost: about 10 LU factorisations and 100 products, a gradient about as much again; three times that
+    where Q does not see an unstable mode, or there is no X. Source: Chu, Fan and Lin, Linear Algebra
+    Appl. 396 (2005) 55; Kleinman, IEEE Trans. Autom. Control 13 (1968) 114.
     """
     A, G, Q = _riccati.reduced(A, B, Q, R, E, S, "solve_continuous_are")
     X = root(_algorithm, _tangent, A, G, Q) if A.size else A
@@ -81,12 +81,25 @@ def _tangent(X, parameters, directions):
 def _algorithm(A, G, Q):
     s = _riccati.scale(G, Q).astype(A.dtype)
     G, Q = G * s, Q / s
-    X = _riccati.doubling(*_cayley(A, G, Q))
+    X = _riccati.seeing_all(_double, _close, _improve, A, G, Q)
+    X, residual = _improve(A, G, Q, X)
+    size = 2 * norm(A) * norm(X) + norm(G) * norm(X) ** 2 + norm(Q)
+    return s * _riccati.unless_wrong(X, residual, size)
+
+
+def _improve(A, G, Q, X):
+    """X after a step of Newton's method, and the residual before it."""
     XA, XG = matmul(X, A), matmul(X, G)
     residual = hermitian_part(XA + adj(XA) - matmul(XG, X) + Q)
-    step = sylvester.estimate(-residual, adj(A) - XG)
-    size = 2 * norm(A) * norm(X) + norm(G) * norm(X) ** 2 + norm(Q)
-    return s * _riccati.unless_wrong(hermitian_part(X + step), residual, size)
+    return hermitian_part(X + sylvester.estimate(-residual, adj(A) - XG)), residual
+
+
+def _double(A, G, Q, **options):
+    return _riccati.doubling(*_cayley(A, G, Q), **options)
+
+
+def _close(A, G, X):
+    return A - matmul(G, X), G
 
 
 def _cayley(A, G, Q):

@@ -49,6 +49,32 @@ def test_one_by_one():
         assert_relative(g, np.full((1, 1), e / (1 - c**2)), 1e-14)
 
 
+UNSEEN = {  # by Q, of which the doubling alone never learns
+    "all": (np.array([[1.5, 2.0], [-0.5, 1.3]]), B, np.zeros((2, 2)), R),
+    "one": (np.array([[1.5, 2.0], [0.0, -0.3]]), B, np.diag([0.0, 1.0]), R),
+    "beside a stable one": (np.diag([2, 0.5]), np.eye(2)[:, :1], np.diag([0, 1.0]), np.eye(1)),
+}
+
+
+@pytest.mark.parametrize("name", heavy_but(UNSEEN, ["one"]))
+def test_unstable_and_unseen(name):
+    assert_promise(solve_discrete_are, *UNSEEN[name], truth=true_solve_discrete_are)
+
+
+@pytest.mark.parametrize("n, m", [(3, 1), (24, 24)])
+def test_unstable_and_unseen_by_its_inverse(n, m):
+    """With Q = 0 and A unstable throughout, Y = X⁻¹ solves A Y Aᴴ = Y + G, a Stein equation."""
+    A, C = random_problem(n, m)[:2]
+    inverse = A / 2 / np.abs(np.linalg.eigvals(A)).max()
+    A, eye = np.linalg.inv(inverse), np.eye(n)
+    Y = scipy.linalg.solve_discrete_lyapunov(inverse, inverse @ C @ C.T @ inverse.T)
+    X = np.asarray(compiled(A, C, np.zeros((n, n)), np.eye(m)))
+    closed = np.linalg.solve(eye + C @ C.T @ X, A)
+    stein = np.eye(n * n) - np.kron(closed.T, closed.T)
+    condition = np.linalg.cond(Y) + 2 * np.linalg.norm(A, 2) ** 2 / np.linalg.norm(stein, -2)
+    assert_relative(X, np.linalg.inv(Y), 10 * np.finfo(float).eps * condition)
+
+
 @pytest.mark.slow
 def test_derivatives_at_size_five():
     """Beyond the Kronecker form: a symmetric Hessian, and both modes agree."""
