@@ -49,7 +49,7 @@ _MOST_ROOTS = 64  # the logarithm of the largest number is 2^10, that of a Jorda
 
 
 class LogmInfo(NamedTuple):
-    """How `logm` went.
+    """How `logm` or `log1pm` went.
 
     Attributes:
       roots: the square roots that were taken of A before its logarithm.
@@ -90,10 +90,12 @@ def logm(
     """
     A = square(A, "logm")
     L = funm(A, jnp.log, hermitian=True) if hermitian else matrix_function(logarithm, A)
-    return (L, _info(A, hermitian)) if with_info else L
+    return (L, _info(logm, A, 0.0, hermitian)) if with_info else L
 
 
-def log1pm(X: Square, *, hermitian: bool = False) -> Square:
+def log1pm(
+    X: Square, *, hermitian: bool = False, with_info: bool = False
+) -> Square | tuple[Square, LogmInfo]:
     """log(I + X), accurate for small X.
 
     Identity: D log1p(X)[E] = ∫₀¹ (I + tX)⁻¹ E (I + tX)⁻¹ dt.
@@ -101,21 +103,22 @@ def log1pm(X: Square, *, hermitian: bool = False) -> Square:
     Args:
       X: (..., n, n), real or complex, no eigenvalue on the real axis at or below -1.
       hermitian: X is symmetric or Hermitian, and (X + Xᴴ)/2 is used.
+      with_info: return a `LogmInfo` too: of I + X, but for the condition, which is log1p's at X.
 
     Returns:
       log(I + X), with an error relative to X, however small; otherwise as `logm`.
     """
     X = square(X, "log1pm")
-    if hermitian:
-        return funm(X, jnp.log1p, hermitian=True)
-    return matrix_function(_log1pm, X)
+    L = funm(X, jnp.log1p, hermitian=True) if hermitian else matrix_function(_log1pm, X)
+    return (L, _info(log1pm, X, 1.0, hermitian)) if with_info else L
 
 
-def _info(A, hermitian):
-    A = lax.stop_gradient(hermitian_part(A) if hermitian else A)
+def _info(function, X, shift, hermitian):
+    X = lax.stop_gradient(hermitian_part(X) if hermitian else X)
+    A = add_diagonal(X, shift)
     no_roots = hermitian or A.size == 0
     roots = jnp.zeros(A.shape[:-2], "int32") if no_roots else evaluate(_roots, A)[0]
-    return LogmInfo(roots, branch_distance(A), funm_cond(partial(logm, hermitian=hermitian), A))
+    return LogmInfo(roots, branch_distance(A), funm_cond(partial(function, hermitian=hermitian), X))
 
 
 def _roots(A):

@@ -179,9 +179,23 @@ def test_with_info():
     c, s = np.cos(np.pi - 0.1), np.sin(np.pi - 0.1)
     batch = np.stack([np.array([[c, -s], [s, c]]), np.diag([1e-3, 1e3]), np.diag([2.0, 1.0])])
     L, info = jax.jit(lambda A: logm(A, with_info=True))(batch)
-    np.testing.assert_array_equal(L, logm(batch))
+    np.testing.assert_allclose(L, logm(batch), rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(info.branch_distance, [0.1, np.pi, np.pi], rtol=1e-12)
     assert info.roots[1] > info.roots[2] == 0
     # log of diag(a, b) has the derivative 1/min(a, b)
     np.testing.assert_allclose(info.condition[1], 1e6 / np.log(1e3) / 2**0.5, rtol=1e-9)
     np.testing.assert_allclose(info.condition[2], 5**0.5 / np.log(2), rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_log1pm_with_info():
+    """That of I + X; near 0 the function is X itself, and its condition 1."""
+    X = np.stack([np.diag([-1 + 1e-3, 1e3]), 1e-9 * np.array([[1.0, 2.0], [3.0, 4.0]])])
+    L, info = jax.jit(lambda X: log1pm(X, with_info=True))(X)
+    np.testing.assert_allclose(L, log1pm(X), rtol=1e-13)
+    of_sum = logm(np.eye(2) + X, with_info=True)[1]
+    np.testing.assert_allclose(info.branch_distance, of_sum.branch_distance, rtol=1e-12)
+    np.testing.assert_array_equal(info.roots, of_sum.roots)
+    # log1p(x) has the derivative 1/(1 + x), largest at the smaller entry; κ of logm(I + 1e-9 G) is 1e9.
+    size = np.linalg.norm(X[0]) / np.hypot(np.log(1e-3), np.log(1e3 + 1))
+    np.testing.assert_allclose(info.condition, [1e3 * size, 1.0], rtol=1e-8)
