@@ -110,11 +110,16 @@ def write_readme():
 
 def readme(text):
     """The text, with the tables of results/ between its two markers."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
     paths = [p for f in FUNCTIONS for p in sorted((HERE / "results").glob(f"{f}-*.json"))]
     parts = [_markdown(json.loads(path.read_text())) for path in paths]
-    return "\n\n".join([before + BEGIN, *parts, END]) + after
+    return splice(text, BEGIN, END, "\n\n".join(parts))
+
+
+def splice(text, begin, end, inside):
+    """The text, with other lines between two markers."""
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n\n{inside}\n\n{end}{after}"
 
 
 def _markdown(result):

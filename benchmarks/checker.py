@@ -15,9 +15,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
+from ._report import splice
+
 KEPT = Path(__file__).with_suffix(".json")
 README = KEPT.with_name("README.md")
-BEGIN, END = "<!-- begin: written by benchmarks.checker --keep -->\n", "<!-- end: checker -->"
+BEGIN, END = "<!-- begin: written by benchmarks.checker --keep -->", "<!-- end: checker -->"
 DTYPES = ("float64", "float32")
 KINDS = ("wrong", "right")
 REFUSES = "   check_grads refuses"
@@ -202,14 +204,12 @@ def table(summary):
 
 def readme(text, found) -> str:
     """README.md with the table of what was found."""
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     head = (
         f"one rule of {found['every']}, seeds 0..{found['seeds'] - 1}; {versions}; {found['date']}"
     )
     lines = "\n".join(f"    {line}" for line in table(found["summary"]))
-    return f"{before}{BEGIN}\n{head}\n\n{lines}\n\n{END}{after}"
+    return splice(text, BEGIN, END, f"{head}\n\n{lines}")
 
 
 def _versions():

@@ -34,7 +34,7 @@ class Trajectory(eqx.Module):
 
     def __call__(self, t):
         """The flat state at a time inside the solve."""
-        i = jnp.searchsorted(self.right, t, method="scan_unrolled")
+        i = jnp.searchsorted(self.right, t)
         i = jnp.minimum(i, jnp.maximum(self.count - 1, 0))
         return self.on_step(i, (t - self.left[i]) / (self.right[i] - self.left[i]))
 
