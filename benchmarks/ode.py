@@ -71,7 +71,7 @@ GRADIENT = {
     ("stiff_brusselator_2d", "GaussAdjoint"): 1.5,
     ("neural_ode", "ReplayAdjoint"): 1.25,
 }
-HESSIAN = {("lotka_volterra", "ReplayAdjoint"): 2.0, ("pendulum", "ReplayAdjoint"): 2.0}
+HESSIAN = {(p, "ReplayAdjoint"): 2.0 for p in PROBLEMS if p != "stiff_brusselator_2d"}
 
 
 def adjoints():
