@@ -205,7 +205,7 @@ def _recurrence(terms, args, solver, init_state, moments, times):
         tprev, tnext, dense = dense
         return solver.interpolation_cls(t0=tprev, t1=tnext, **dense).evaluate(s)
 
-    forms = {"both": form("bounded")}
+    forms = {"both": form("bounded"), "jvp": form("lax")}
     # equinox's checkpointed loops are faster to pull back, and do not trace inside shard_map.
     if not jax.sharding.get_abstract_mesh().manual_axes:
         forms["vjp"] = form("checkpointed")
