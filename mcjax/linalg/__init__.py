@@ -53,6 +53,7 @@ from .spectral._invariant_subspace import invariant_subspace
 from .spectral._nonlinear_eig import nonlinear_eig
 from .spectral._pca import pca
 from .spectral._polyeig import polyeig
+from .spectral._qz import qz
 from .spectral._riesz_projector import riesz_projector
 from .spectral._schur import schur
 from .spectral._spectral_projector import spectral_projector
@@ -108,6 +109,7 @@ __all__ = [
     "polar",
     "polyeig",
     "qr",
+    "qz",
     "riesz_projector",
     "schatten_norm",
     "schur",

@@ -92,12 +92,12 @@ def eig(A: Square, B: Square | None = None, *, left: bool = False) -> Eig | EigL
     if B is None:
         w, V, W = raw_eig(square(A, "eig"), normalized)
         return EigLeft(w, V, W.mT.conj()) if left else Eig(w, V)
-    X, C, homogeneous = turned(A, B, "eig")
-    mu, V, W = raw_eig(X, normalized)
-    pair = Homogeneous(*homogeneous(mu))
+    pencil = turned(A, B, "eig")
+    mu, V, W = raw_eig(pencil.quotient, normalized)
+    pair = Homogeneous(*pencil.homogeneous(mu))
     if not left:
         return Eig(pair, V)
-    Y = jnp.linalg.solve(C.mT.astype(W.dtype), W.mT) if X.size else W
+    Y = jnp.linalg.solve(pencil.C.mT.astype(W.dtype), W.mT) if W.size else W
     return EigLeft(pair, V, normalized(Y).conj())
 
 

@@ -41,11 +41,13 @@ def eigvals_cond(A: Square, B: Square | None = None) -> Float[Array, "*batch n"]
         w, V, W = raw_eig(X)
         kappa = _length(V, -2) * _length(W, -1) / jnp.abs((W.mT * V).sum(-2))
     else:
-        X, C, _ = turned(A, B, "eigvals_cond")
-        w, V, W = raw_eig(X)
-        Y = jnp.linalg.solve(C.mT.astype(V.dtype), W.mT) if X.size else V  # rows y_jᴴ, as columns
-        pencil = [jnp.broadcast_to(jnp.asarray(M), X.shape).astype(V.dtype) for M in (A, B)]
-        forms = jnp.stack([(Y * matmul(M, V)).sum(-2) for M in pencil], -1)
+        pencil = turned(A, B, "eigvals_cond")
+        w, V, W = raw_eig(X := pencil.quotient)
+        Y = (
+            jnp.linalg.solve(pencil.C.mT.astype(V.dtype), W.mT) if X.size else V
+        )  # rows y_jᴴ, as columns
+        both = [jnp.broadcast_to(jnp.asarray(M), X.shape).astype(V.dtype) for M in (A, B)]
+        forms = jnp.stack([(Y * matmul(M, V)).sum(-2) for M in both], -1)
         kappa = _length(V, -2) * _length(Y, -2) / _length(forms, -1)
     return jnp.where(defective(W, tied(X, w, W)), jnp.inf, kappa) if X.size else kappa
 

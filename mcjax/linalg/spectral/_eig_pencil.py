@@ -10,9 +10,12 @@ uᴴ C⁻¹ is one of the pencil. Of eight angles, the one is taken whose C is b
 where that is nearly as good. If all are singular, so is the pencil: det(A - λ B) = 0 for every λ.
 """
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Array
 
 from ..._core._check import same_dtype, square
 from ..._core._evaluate import evaluate
@@ -22,8 +25,25 @@ from ..._core._power_of_two import size
 _PREFER = 10  # times as ill-conditioned as the best C, B itself is still taken
 
 
+class Turned(NamedTuple):
+    """a, b, c and s, constants (..., 1, 1), with A = a (c D + s C) and B = b (c C - s D)."""
+
+    C: Array
+    D: Array
+    scales: tuple[Array, Array, Array, Array]
+
+    @property
+    def quotient(self):
+        """C⁻¹ D."""
+        return jnp.linalg.solve(self.C, self.D) if self.C.size else self.D
+
+    def homogeneous(self, mu):
+        """(α, β) for an eigenvalue μ of C⁻¹ D."""
+        return _normalized(mu, *(x[..., 0].astype(mu.dtype) for x in self.scales))
+
+
 def turned(A, B, name):
-    """C⁻¹ D, C, and (α, β) as a function of μ."""
+    """The pencil, turned, of matrices of one batch."""
     A, B = same_dtype(square(A, name), square(B, name))
     if A.shape[-1] != B.shape[-1]:
         raise ValueError(
@@ -32,17 +52,12 @@ def turned(A, B, name):
     batch = jnp.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     A, B = (jnp.broadcast_to(X, (*batch, *X.shape[-2:])) for X in (A, B))
     if not A.size:
-        return A, B, lambda mu: (mu, mu)
+        one = jnp.ones((*batch, 1, 1), A.dtype)
+        return Turned(B, A, (one, one, one, 0 * one))
     a, b = (lax.stop_gradient(size(X)) for X in (A, B))
     A, B = A / a, B / b
     c, s = evaluate(_best_angle, *lax.stop_gradient((A, B)))
-    C, D = c * B + s * A, c * A - s * B
-
-    def homogeneous(mu):
-        scales = (x[..., 0].astype(mu.dtype) for x in (a, b, c, s))
-        return _normalized(mu, *scales)
-
-    return jnp.linalg.solve(C, D), C, homogeneous
+    return Turned(c * B + s * A, c * A - s * B, (a, b, c, s))
 
 
 def _normalized(mu, a, b, c, s):

@@ -35,6 +35,10 @@ def _complex_form(A):
     return linalg.schur(A, "complex")
 
 
+def _generalised_form(A, B):
+    return linalg.qz(A, B, "complex")
+
+
 def _within_unit_circle(A):
     return linalg.invariant_subspace(A, "iuc")
 
@@ -167,6 +171,7 @@ ENTRIES = (
     Entry("spectral_abscissa", linalg.spectral_abscissa, _general_of_three),
     Entry("spectral_radius", linalg.spectral_radius, _general_of_three),
     Entry("schur complex", _complex_form, _general, lowers=False),
+    Entry("qz", _generalised_form, _general_pencils, lowers=False),
     Entry("schur sorted", _stable_subspace, _half_stable, lowers=False),
     Entry("invariant_subspace", _within_unit_circle, _general),
     Entry("hessenberg", _hessenberg_form, _general),
