@@ -71,7 +71,7 @@ FUNCTIONS = {
     "sqrtm hermitian": lambda A: sqrtm(A, hermitian=True),
     "logm": logm,
     "fractional_matrix_power": lambda A: fractional_matrix_power(A, 0.3),
-    "signm": lambda A: signm(A - 3 * jnp.eye(N)),
+    "signm": lambda A: signm(A - 3 * jnp.broadcast_to(jnp.eye(N), A.shape)),
     "funm": lambda A: funm(A, jnp.tanh),
     "solve_sylvester": lambda A: solve_sylvester(A, A, A),
     "solve_continuous_lyapunov": lambda A: solve_continuous_lyapunov(A, A * A),
