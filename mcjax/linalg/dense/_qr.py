@@ -102,4 +102,5 @@ def _pivots(A):
 
     scale = jnp.abs(A).max(initial=0.0)
     scaled = A / jnp.where(scale > 0, scale, 1).astype(A.dtype)
-    return (lax.fori_loop(0, min(m, n), step, (scaled, index))[1],)
+    first = index + jnp.zeros_like(A, index.dtype).sum(0)  # in shard_map it varies as A does
+    return (lax.fori_loop(0, min(m, n), step, (scaled, first))[1],)
