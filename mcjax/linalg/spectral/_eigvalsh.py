@@ -156,9 +156,9 @@ def _pull_transpose(cotangents, A, w, V, weights, *moving):
         return [None, None, None, None, *none]
     if type(G) is ad.Zero:
         return [None, None, None, ad.Zero(weights.aval), *none]
+    # Of the branch along G, if another was meant: their sums over a tie, which alone may be used
+    # (`audited`), are those of any branch.
     slopes = push_p.bind(*align(A, w, V, hermitian_part(G.conj())))[0]
-    if moving:  # those of a branch that is not known
-        slopes = jnp.where(has_twin(tied(w)), jnp.nan, slopes)
     return [None, None, None, slopes, *none]
 
 
@@ -185,7 +185,8 @@ def eigvalsh(A: Square, B: Square | None = None, *, type: int = 1) -> Num[Array,
       (..., n), real. At a tie, of losses that are symmetric in equal eigenvalues the gradient and the
       Hessian forward over reverse (`jax.hessian`) are exact. A gradient that differs within a tie does
       not exist: NaN, however small the loss. NaN as well: second derivatives of tied eigenvalues
-      themselves, forward over forward, and the Hessian of a symmetric loss in reverse over reverse.
+      themselves, forward over forward, and in reverse over reverse the Hessian of a symmetric loss whose
+      cotangents do not move alike within the tie, as those of Σ w³ do not and those of w̄ Σ w do.
       Smooth there in all modes: `eigvalsh_sum`, `funm`, `spectral_projector`. NaN for a matrix that is
       not finite, or a B that is not positive definite.
 

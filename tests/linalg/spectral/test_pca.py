@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mcjax.linalg import pca
+from mcjax.verify.differences import jvp as difference
 
 from ...helpers import assert_lowers_for_cuda, assert_nan
 
@@ -74,3 +75,23 @@ def test_tie_at_the_cut_and_bad_input():
 
 def test_lowers_for_cuda():
     assert_lowers_for_cuda(lambda X: pca(X, 1).projector, jnp.asarray(RNG.normal(size=(4, 2))))
+
+
+def test_reverse_over_reverse_at_repeated_variances():
+    """The part of two equal variances in all: the cotangents of the two move alike, with the trace."""
+    X = np.concatenate([np.diag([4.0, 4.0, 1.0]), -np.diag([4.0, 4.0, 1.0])])
+    E = RNG.normal(size=X.shape)
+
+    def part(X):
+        return pca(X, 2).explained_variance_ratio.sum()
+
+    def plain(X):  # whose gradient needs no gaps
+        centred = X - X.mean(0, keepdims=True)
+        w = jnp.linalg.eigvalsh(centred.T @ centred)
+        return w[-2:].sum() / w.sum()
+
+    truth = difference(jax.jit(jax.grad(plain)), X, E)
+    bar, size = np.linalg.norm(truth.error), np.linalg.norm(truth.value)
+    assert bar < 1e-7 * size
+    second = jax.jit(jax.grad(lambda X: (jax.grad(part)(X) * E).sum()))(X)
+    np.testing.assert_allclose(second, truth.value, atol=bar + 1e-14 * size)
