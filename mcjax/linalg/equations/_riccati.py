@@ -127,9 +127,8 @@ def seeing_all(double: Callable, close: Callable, improve: Callable, A, G, Q):
 
     Args:
       close: A, G, X₀ ↦ A and G of the closed loop of X₀.
-      improve: A, G, Q, X ↦ X after a step of Newton's method, and what it may return beside that.
+      improve: A, G, Q, X ↦ X after a step of Newton's method, and the residual before it.
     """
-
     none = jnp.zeros_like(Q)
 
     def in_two():
