@@ -7,7 +7,15 @@ import pytest
 
 from mcjax.linalg import charpoly, det
 
-from ...helpers import GENERAL, SINGULAR, assert_nan, assert_promise, assert_relative, hidden_jordan
+from ...helpers import (
+    GENERAL,
+    SINGULAR,
+    assert_nan,
+    assert_promise,
+    assert_relative,
+    hidden_jordan,
+    mp,
+)
 from ...helpers._heavy import heavy_but
 from ...helpers._truth_dense import true_charpoly
 
@@ -30,15 +38,23 @@ def test_numpy():
     assert_relative(charpoly(A), np.stack([np.poly(X) for X in A]), 1e-13)
 
 
-@pytest.mark.parametrize("n", [10, 30])
-def test_error_bound(n):
-    """Within the docstring's bound of a product over the eigenvalues, in which (1 + z)ⁿ is exact."""
+@pytest.mark.parametrize("kind", ["of random phases", "positive"])
+@pytest.mark.parametrize("n", [10, 64])
+def test_error_bound(n, kind):
+    """Every coefficient within Cauchy's bound at its best radius; the truth from eigenvalues, whose
+    products are exact enough."""
     A = np.random.default_rng(n).normal(size=(n, n)) / n**0.5
-    r = np.linalg.norm(A) / n**0.5
-    circle = 1.5 * r * np.exp(2j * np.pi * np.arange(4 * n) / (4 * n))
-    largest = max(abs(np.linalg.det(z * np.eye(n) - A)) for z in circle) / (r / 1.5) ** n
-    error = np.abs(charpoly(A) - np.poly(A))
-    assert (error <= 100 * np.finfo(float).eps * largest * (1.5 * r) ** np.arange(n + 1)).all()
+    A = A @ A.T + np.eye(n) / 8 if kind == "positive" else A
+    eigenvalues = np.linalg.eigvals(A)
+    c = [mp.one]
+    for x in eigenvalues:
+        c = [a - mp.mpc(x) * b for a, b in zip([*c, 0], [0, *c], strict=True)]
+    radii = np.linalg.norm(A) / n**0.5 * 2.0 ** np.linspace(-2 * np.log2(n), np.log2(n), 60)
+    circle = radii[:, None] * np.exp(2j * np.pi * np.arange(2 * n) / (2 * n))
+    largest = abs(np.prod(circle[..., None] - eigenvalues, -1)).max(1) / radii**n
+    bound = (largest[:, None] * radii[:, None] ** np.arange(n + 1)).min(0)
+    error = np.abs(charpoly(A) - np.array([float(mp.re(x)) for x in c]))
+    assert (error <= 10 * n * np.finfo(float).eps * bound).all()
 
 
 @pytest.mark.parametrize("scale", [2.0**-40, 2.0**60])
