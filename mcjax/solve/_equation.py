@@ -95,6 +95,18 @@ def gradient(objective: Equation) -> Equation:
     return objective._replace(F=F, rows=objective.unknowns.size)
 
 
+def half_square(residuals: Equation) -> Equation:
+    """½‖r‖² as a function with one value."""
+
+    def F(x, parameters):
+        return (residuals.F(x, parameters) ** 2).sum(keepdims=True) / 2
+
+    def call(y, parameters):
+        return F(residuals.unknowns.pack(y), parameters)[0], residuals.call(y, parameters)[1]
+
+    return residuals._replace(F=F, call=call, rows=1)
+
+
 def normal_equation(residuals: Equation) -> Equation:
     """The equation ∇ ½‖r‖² = r_xᵀ r = 0."""
 

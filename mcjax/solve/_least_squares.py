@@ -9,7 +9,8 @@ import optimistix as optx
 from jaxtyping import PyTree
 
 from .._core._constant import constant
-from ._equation import equation, normal_equation
+from ._equation import equation, half_square, normal_equation
+from ._search import descended
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance, least_squares_solver
 from ._vector import inexact
@@ -37,8 +38,9 @@ def least_squares(
 
     Args:
       fn: (y, args) ↦ residuals, a pytree; with has_aux (residuals, aux).
-      solver: a least-squares solver or minimiser of optimistix. None: Levenberg-Marquardt; for
-        float32 beside 64 bits, which optimistix's does not take, Gauss-Newton with a line search.
+      solver: a least-squares solver or minimiser of optimistix. None: Levenberg-Marquardt (for
+        float32 beside 64 bits, which optimistix's does not take, Gauss-Newton with a line search), and
+        from where it ends Newton's method in a trust region, until the certificate says stationary.
       y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.least_squares`.
       polish: Newton steps with H after the solver, taken if they make the gradient smaller.
       linear_solver, on_singular: as in `attach_implicit`.
@@ -47,8 +49,9 @@ def least_squares(
       a `Solution`, successful only if its certificate says stationary. aux is differentiable.
 
     Errors: ε κ(H) in y and its derivatives where the certificate's gradient_error says so.
-    Cost: the solver's, and polish + 2 Hessians with their SVDs.
-    Source: Nocedal and Wright, Numerical Optimization (2006), chapter 10.
+    Cost: the solver's, and polish + 2 Hessians with their SVDs; without a solver, a step of Newton's
+    method at least.
+    Source: Nocedal and Wright, Numerical Optimization (2006), chapters 4 and 10.
     """
     y0 = inexact(y0, "least_squares")
     residuals = equation(fn, y0, args, "least_squares", has_aux=has_aux)
@@ -63,11 +66,8 @@ def least_squares(
         max_steps=max_steps,
         throw=False,
     )
-    return certified(
-        found,
-        seen.vector(found.value),
-        normal_equation(residuals),
-        minimum=True,
+    x, problem = seen.vector(found.value), normal_equation(residuals)
+    rest: dict[str, Any] = dict(
         polish=polish,
         linear_solver=linear_solver,
         on_singular=on_singular,
@@ -75,3 +75,7 @@ def least_squares(
         throw=throw,
         name="least_squares",
     )
+    if solver is None:
+        y, objective = residuals.unknowns.unpack(x), half_square(residuals)
+        return descended(found, y, y0, objective, problem, max_steps=max_steps, **rest)
+    return certified(found, x, problem, minimum=True, **rest)

@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._equation import equation, gradient
+from ._search import descended
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance
 from ._vector import inexact
@@ -40,7 +41,8 @@ def minimise(
     Args:
       fn: (y, args) ↦ a real number; with has_aux (number, aux).
       solver: a minimiser of optimistix. A root finder, as `optx.Newton`, looks for a root of the
-        gradient. None: BFGS.
+        gradient. None: BFGS, and from where it ends Newton's method in a trust region, until the
+        certificate says stationary.
       y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.minimise`.
       polish: Newton steps after the solver, taken if they make the gradient smaller.
       linear_solver, on_singular: as in `attach_implicit`.
@@ -50,8 +52,9 @@ def minimise(
       differentiable.
 
     Errors: ε κ(H) in y and its derivatives where the certificate's gradient_error says so.
-    Cost: the solver's, and polish + 2 Hessians with their SVDs.
-    Source: Nocedal and Wright, Numerical Optimization (2006), chapter 6.
+    Cost: the solver's, and polish + 2 Hessians with their SVDs; without a solver, a step of Newton's
+    method at least.
+    Source: Nocedal and Wright, Numerical Optimization (2006), chapters 4 and 6.
     """
     y0 = inexact(y0, "minimise")
     objective = equation(fn, y0, args, "minimise", has_aux=has_aux)
@@ -62,7 +65,6 @@ def minimise(
         )
     problem = gradient(objective)
     tol = default_tolerance(y0)
-    solver = optx.BFGS(tol, tol) if solver is None else solver
     fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False)
     seen = view(objective, y0)
 
@@ -71,12 +73,10 @@ def minimise(
 
     roots = isinstance(solver, optx.AbstractRootFinder)
     run, target = (optx.root_find, jax.grad(number)) if roots else (optx.minimise, number)
-    found = run(target, solver, seen.start, constant(objective.parameters), **fixed)
-    return certified(
-        found,
-        seen.vector(found.value),
-        problem,
-        minimum=True,
+    named = optx.BFGS(tol, tol) if solver is None else solver
+    found = run(target, named, seen.start, constant(objective.parameters), **fixed)
+    x = seen.vector(found.value)
+    rest: dict[str, Any] = dict(
         polish=polish,
         linear_solver=linear_solver,
         on_singular=on_singular,
@@ -84,3 +84,7 @@ def minimise(
         throw=throw,
         name="minimise",
     )
+    if solver is None:
+        y = objective.unknowns.unpack(x)
+        return descended(found, y, y0, objective, problem, max_steps=max_steps, **rest)
+    return certified(found, x, problem, minimum=True, **rest)

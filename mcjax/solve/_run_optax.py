@@ -7,9 +7,7 @@ The loop stops where the gradient is small in units of f alone,
 a step by a number's own size would change f by tol s at most. g is the projected gradient y - P(y - g)
 in bounds or with a projection, and its tangent part on a manifold. No s is right for all f: where f
 vanishes at its minimum |f| alone is never reached, where f is huge at the start s is. So the certificate
-(`_certificate`, with the Hessian) has the last word: where it does not say stationary, tol falls by 100
-and the same loop goes on. It ends without a minimum if the step vanishes (128 changes below ε in
-a row, so that a warm-up from 0 or accumulated gradients are none), f is not finite, or steps run out.
+has the last word (`_search`).
 
 Derivatives are those of the equation that holds at the minimum (`_feasible`), and not of the loop.
 """
@@ -22,22 +20,19 @@ import jax
 import jax.numpy as jnp
 import optax
 import optimistix as optx
-from jax import lax
 from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
 from ._attach import attach
 from ._certificate import Certificate
 from ._equation import Equation, equation, varying_as
-from ._feasible import Feasible, everywhere, in_bounds, on_manifold, projected, traced
+from ._feasible import Feasible, everywhere, in_bounds, on_manifold, projected
 from ._linear import linear_solve
 from ._optax_step import NAME, Loop, Run
-from ._solution import Solution, result_of
+from ._search import STILL, search
+from ._solution import Solution, check_polish, result_of
 from ._solvers import default_tolerance
 from ._vector import inexact
-
-_STILL = 128  # changes below ε in a row
-_TIGHTER = 0.01  # of the tolerance, where the certificate does not agree
 
 
 class REASON(eqx.Enumeration):
@@ -122,8 +117,7 @@ def run_optax(
             f"{NAME}: fn must return one real number, got {objective.rows}; for a mean over data, "
             "average in fn"
         )
-    if not isinstance(polish, int) or polish < 0:
-        raise ValueError(f"{NAME}: polish is a number of Newton steps, 0 or more, got {polish!r}")
+    check_polish(polish, NAME)
     if not isinstance(max_steps, int) or max_steps < 1:
         raise ValueError(f"{NAME}: max_steps is a number of steps, 1 or more, got {max_steps!r}")
     solve = linear_solve(None, on_singular, frozenset(), NAME)
@@ -131,7 +125,7 @@ def run_optax(
     place = _feasible(objective, y0.slow if pair else y0, lower, upper, project, manifold)
     loop = Loop(objective, optimiser, place, y0, jax.random.key(0) if key is None else key)
     run = loop.start(default_tolerance(y0) if tol is None else tol)
-    run, (x, certificate, active) = constant(_search(loop, run, place, max_steps, polish))
+    run, (x, certificate, active) = constant(search(loop, run, place, max_steps, polish))
     attached = attach(x, place.smooth(active), solve)
     reason = _reason(run, certificate, max_steps)
     stats = {"num_steps": run.steps, "reason": reason}
@@ -144,29 +138,6 @@ def run_optax(
         certificate=certificate,
     )
     return reason.error_if(solution, ~certificate.stationary) if throw else solution
-
-
-def _search(loop: Loop, run: Run, place: Feasible, max_steps: int, polish: int):
-    """Run until the certificate says stationary, or the run cannot go on: the run, and what was found."""
-    step = constant(traced(loop.step, run))
-
-    def go_on(run):
-        return run.finite & (run.still < _STILL) & (run.steps < max_steps)
-
-    def stretch(run):
-        run = run._replace(small=jnp.zeros_like(run.small))
-        run = lax.while_loop(lambda run: go_on(run) & ~run.small, lambda run: step(run), run)
-        found = place.certify(loop.vector(run.best), polish)
-        return run._replace(tol=run.tol * _TIGHTER), found
-
-    def unfinished(carry):
-        run, (_, certificate, _) = carry
-        return (run.steps == 0) | (go_on(run) & ~certificate.stationary)
-
-    stretch = traced(stretch, run)
-    nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), stretch.out_struct[1])
-    first = varying_as((run, nothing), loop.parameters)
-    return lax.while_loop(unfinished, lambda carry: stretch(carry[0]), first)
 
 
 def _result(reason: REASON, certificate: Certificate) -> optx.RESULTS:
@@ -196,7 +167,7 @@ def _feasible(objective: Equation, y, lower, upper, project, manifold) -> Feasib
 
 def _reason(run: Run, certificate: Certificate, max_steps: int) -> REASON:
     choose = REASON.where
-    reason = choose(run.still >= _STILL, REASON.vanished, REASON.max_steps)
+    reason = choose(run.still >= STILL, REASON.vanished, REASON.max_steps)
     broken = choose(jnp.isfinite(run.value), REASON.diverged, REASON.nan_start)
     reason = choose(run.finite, reason, broken)
     return choose(certificate.stationary, REASON.converged, reason)

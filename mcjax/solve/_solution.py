@@ -13,7 +13,7 @@ from .._core._constant import constant
 from ._attach import attach
 from ._certificate import STATUS, Certificate, certify
 from ._equation import Equation
-from ._linear import linear_solve
+from ._linear import Solve, linear_solve
 
 
 class Solution(optx.Solution):
@@ -43,15 +43,32 @@ def certified(
     name: str,
 ) -> Solution:
     """The solution that an optimistix solver found, certified, polished and attached to `problem`."""
-    if not isinstance(polish, int) or polish < 0:
-        raise ValueError(f"{name}: polish is a number of Newton steps, 0 or more, got {polish!r}")
+    check_polish(polish, name)
     solve = linear_solve(linear_solver, on_singular, tags, name)
     x, certificate = certify(problem, x, polish, minimum)
-    attached = attach(x, problem, solve)
+    return attached(found, x, certificate, problem, solve, throw)
+
+
+def check_polish(polish, name: str) -> None:
+    """Raise unless it is a number of steps."""
+    if not isinstance(polish, int) or polish < 0:
+        raise ValueError(f"{name}: polish is a number of Newton steps, 0 or more, got {polish!r}")
+
+
+def attached(
+    found: optx.Solution,
+    x: Array,
+    certificate: Certificate,
+    problem: Equation,
+    solve: Solve,
+    throw: bool,
+) -> Solution:
+    """The certified x with the derivatives of `problem`, in the place of what was found."""
+    x = attach(x, problem, solve)
     solution = Solution(
-        value=problem.unknowns.unpack(attached),
+        value=problem.unknowns.unpack(x),
         result=result_of(constant(found.result), certificate),
-        aux=problem.aux(attached, problem.parameters),
+        aux=problem.aux(x, problem.parameters),
         stats=constant(found.stats),
         state=constant(eqx.filter(found.state, eqx.is_array)),
         certificate=certificate,

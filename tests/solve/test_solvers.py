@@ -70,6 +70,24 @@ def test_newton_passed_to_minimise_finds_no_root_of_f():
     np.testing.assert_allclose(found.value, 1, rtol=10 * EPS)
 
 
+@pytest.mark.parametrize("kind", ["minimise", "least_squares"])
+def test_without_a_solver_a_saddle_is_left(kind):
+    """½ (x² - y²) + ¼ y⁴ + ¼ is half of the squares of x and (y² - 1)/√2; from (1, 0) BFGS and
+    Levenberg-Marquardt stay on the axis, where the gradient has no part along y."""
+
+    def residuals(z, a):
+        return jnp.stack([z[0], (z[1] ** 2 - a) / 2**0.5])
+
+    def total(z, a):
+        return (residuals(z, a) ** 2).sum() / 2
+
+    solve, fn = {"minimise": (minimise, total), "least_squares": (least_squares, residuals)}[kind]
+    y, slope = jax.jit(
+        jax.value_and_grad(lambda a: jnp.abs(solve(fn, None, jnp.array([1.0, 0.0]), a).value[1]))
+    )(1.0)
+    np.testing.assert_allclose([y, slope], [1, 0.5], rtol=100 * EPS)  # y = √a
+
+
 def test_what_is_no_solution_has_a_name():
     def root_of(fn, y0):
         return root(fn, optx.LevenbergMarquardt(1e-8, 1e-8), y0, throw=False)

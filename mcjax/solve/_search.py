@@ -1,0 +1,89 @@
+"""An optimiser's steps, repeated until the certificate says that there is a minimum.
+
+A stretch ends where the gradient is small in units of f (`_run_optax`), which proves nothing; so there
+the certificate is asked, with the Hessian, and where it does not say stationary, the tolerance falls by
+100 and the same loop goes on. It ends without a minimum if the steps vanish (128 changes below ε in a
+row, so that a warm-up from 0 or accumulated gradients are none), f is not finite, or steps run out.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optimistix as optx
+from jax import lax
+from jaxtyping import PyTree
+
+from .._core._constant import constant
+from ._equation import Equation, varying_as
+from ._feasible import Feasible, everywhere, traced
+from ._linear import linear_solve
+from ._optax_step import Loop, Run
+from ._solution import Solution, attached, check_polish
+from ._solvers import default_tolerance
+from .newton import scale_by_trust_region
+
+STILL = 128  # changes below ε in a row
+_TIGHTER = 0.01  # of the tolerance, where the certificate does not agree
+
+
+def descended(
+    found: optx.Solution,
+    y: PyTree,
+    y0: PyTree,
+    objective: Equation,
+    problem: Equation,
+    *,
+    max_steps: int | None,
+    polish: int,
+    linear_solver,
+    on_singular: str,
+    tags: frozenset,
+    throw: bool,
+    name: str,
+) -> Solution:
+    """What Newton's method in a trust region makes of y, or of y0 if that is lower: certified, attached.
+
+    It leaves saddles, and goes on where a quasi-Newton method's differences of gradients are of rounding.
+    """
+    check_polish(polish, name)
+    solve = linear_solve(linear_solver, on_singular, tags, name)
+
+    def f(y):
+        return objective.F(objective.unknowns.pack(y), constant(objective.parameters))[0]
+
+    y0, y = constant((y0, y))
+    lower = f(y) <= f(y0)
+    y = jax.tree.map(lambda a, b: jnp.where(lower, a, b), y, y0)
+    place = everywhere(objective)
+    newton = optax.chain(scale_by_trust_region(), optax.scale(-1.0))
+    loop = Loop(objective, newton, place, varying_as(y, objective.parameters), jax.random.key(0))
+    run = loop.start(default_tolerance(y))
+    most = np.iinfo(np.int32).max if max_steps is None else max_steps
+    run, (x, certificate, _) = constant(search(loop, run, place, most, polish))
+    stats = {**found.stats, "num_steps": found.stats["num_steps"] + run.steps}
+    found = optx.Solution(found.value, found.result, found.aux, stats, found.state)
+    return attached(found, x, certificate, problem, solve, throw)
+
+
+def search(loop: Loop, run: Run, place: Feasible, max_steps: int, polish: int):
+    """Run until the certificate says stationary, or the run cannot go on: the run, and what was found."""
+    step = constant(traced(loop.step, run))
+
+    def go_on(run):
+        return run.finite & (run.still < STILL) & (run.steps < max_steps)
+
+    def stretch(run):
+        run = run._replace(small=jnp.zeros_like(run.small))
+        run = lax.while_loop(lambda run: go_on(run) & ~run.small, lambda run: step(run), run)
+        found = place.certify(loop.vector(run.best), polish)
+        return run._replace(tol=run.tol * _TIGHTER), found
+
+    def unfinished(carry):
+        run, (_, certificate, _) = carry
+        return (run.steps == 0) | (go_on(run) & ~certificate.stationary)
+
+    stretch = traced(stretch, run)
+    nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), stretch.out_struct[1])
+    first = varying_as((run, nothing), loop.parameters)
+    return lax.while_loop(unfinished, lambda carry: stretch(carry[0]), first)
