@@ -67,11 +67,12 @@ def names_devices():
 def lower_automatic(ctx, function, args, *, multiple_results):
     """Lower with shardings propagated by XLA, also where the user's mesh has explicit axes.
 
-    With explicit axes the sharding is part of an array's type, which the types of our own operands
-    and results carry; inside, many of jax's linear algebra functions do not accept such types.
+    With explicit axes, and inside `jax.shard_map`, the sharding is part of an array's type, which the
+    types of our own operands and results carry; inside, many functions do not accept such types.
     """
     lower = mlir.lower_fun(function, multiple_results)
-    if not any(aval.sharding.mesh.explicit_axes for aval in ctx.avals_in):
+    meshes = [aval.sharding.mesh for aval in ctx.avals_in]
+    if not any(mesh.explicit_axes or mesh.manual_axes for mesh in meshes):
         return lower(ctx, *args)
     with use_abstract_mesh(AbstractMesh((), ())):
         avals = [ShapedArray(aval.shape, aval.dtype) for aval in ctx.avals_in]

@@ -1,6 +1,7 @@
 """Fixed points: y = T(y, θ)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -11,7 +12,8 @@ from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._anderson import Anderson
-from ._equation import Equation, equation
+from ._apart import apart
+from ._equation import Equation, equation, varying_as
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance
 from ._vector import inexact
@@ -52,23 +54,21 @@ def fixed_point(
     Source: Bai, Kolter and Koltun, Deep equilibrium models, NeurIPS 2019, section 3.
     """
     y0 = inexact(y0, "fixed_point")
-    maps = equation(fn, y0, args, "fixed_point", has_aux=has_aux)
-    _check_same(maps, constant(y0))
+    maps_of = partial(equation, fn, name="fixed_point", has_aux=has_aux)
+    maps = maps_of(y0, args)
+    _check_same(maps, varying_as(constant(y0), maps.parameters))
     tol = default_tolerance(y0)
-    seen = view(maps, y0)
-    found = optx.fixed_point(
-        seen.fn,
-        Anderson(tol, tol) if solver is None else solver,
-        seen.start,
-        constant(maps.parameters),
-        options=options,
-        max_steps=max_steps,
-        throw=False,
-        tags=tags,
-    )
+    fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False, tags=tags)
+
+    def search(maps, solver, y0):
+        seen = view(maps, y0)
+        return optx.fixed_point(seen.fn, solver, seen.start, constant(maps.parameters), **fixed)
+
+    named = Anderson(tol, tol) if solver is None else solver
+    found = apart(search, maps, maps_of, named, y0, args, "fixed_point")
     return certified(
         found,
-        seen.vector(found.value),
+        view(maps, y0).vector(found.value),
         maps._replace(F=lambda x, parameters: maps.F(x, parameters) - x),
         minimum=False,
         polish=polish,

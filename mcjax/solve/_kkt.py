@@ -29,7 +29,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
-from ._equation import Equation, equation
+from ._equation import Equation, equation, varying_as
 from ._vector import Packing, arrays, inexact, packing
 
 
@@ -100,8 +100,8 @@ def system(kkt: KKT, x: PyTree, args: Any, name: str, slope: Callable | None = N
 
     h, m_equal = vector(kkt.equality, "equality")
     g, m_above = vector(kkt.inequality, "inequality")
-    lower = _bound(kkt.lower, x, unknowns, -jnp.inf, name)
-    upper = _bound(kkt.upper, x, unknowns, jnp.inf, name)
+    lower = varying_as(_bound(kkt.lower, x, unknowns, -jnp.inf, name), x)
+    upper = varying_as(_bound(kkt.upper, x, unknowns, jnp.inf, name), x)
     return System(slopes, h, g, lower, upper, unknowns, (m_equal, m_above), slope is None)
 
 

@@ -1,6 +1,7 @@
 """Nonlinear least squares: rᵧᵀ r = 0 for the residuals r(y, θ)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import optimistix as optx
 from jaxtyping import PyTree
 
 from .._core._constant import constant
+from ._apart import apart
 from ._equation import equation, half_square, normal_equation
 from ._search import descended
 from ._solution import Solution, certified, view
@@ -54,19 +56,20 @@ def least_squares(
     Source: Nocedal and Wright, Numerical Optimization (2006), chapters 4 and 10.
     """
     y0 = inexact(y0, "least_squares")
-    residuals = equation(fn, y0, args, "least_squares", has_aux=has_aux)
+    residuals_of = partial(equation, fn, name="least_squares", has_aux=has_aux)
+    residuals = residuals_of(y0, args)
     tol = default_tolerance(y0)
-    seen = view(residuals, y0)
-    found = optx.least_squares(
-        seen.fn,
-        least_squares_solver(tol, y0) if solver is None else solver,
-        seen.start,
-        constant(residuals.parameters),
-        options=options,
-        max_steps=max_steps,
-        throw=False,
-    )
-    x, problem = seen.vector(found.value), normal_equation(residuals)
+    fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False)
+
+    def search(residuals, solver, y0):
+        seen = view(residuals, y0)
+        return optx.least_squares(
+            seen.fn, solver, seen.start, constant(residuals.parameters), **fixed
+        )
+
+    named = least_squares_solver(tol, y0) if solver is None else solver
+    found = apart(search, residuals, residuals_of, named, y0, args, "least_squares")
+    x, problem = view(residuals, y0).vector(found.value), normal_equation(residuals)
     rest: dict[str, Any] = dict(
         polish=polish,
         linear_solver=linear_solver,

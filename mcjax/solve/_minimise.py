@@ -1,6 +1,7 @@
 """Minima: ∇f(y, θ) = 0, with a Hessian that has no negative eigenvalue."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -11,6 +12,7 @@ import optimistix as optx
 from jaxtyping import PyTree
 
 from .._core._constant import constant
+from ._apart import apart
 from ._equation import equation, gradient
 from ._search import descended
 from ._solution import Solution, certified, view
@@ -57,7 +59,8 @@ def minimise(
     Source: Nocedal and Wright, Numerical Optimization (2006), chapters 4 and 6.
     """
     y0 = inexact(y0, "minimise")
-    objective = equation(fn, y0, args, "minimise", has_aux=has_aux)
+    objective_of = partial(equation, fn, name="minimise", has_aux=has_aux)
+    objective = objective_of(y0, args)
     if objective.rows != 1:
         raise ValueError(
             f"minimise: fn must return one real number, got {objective.rows}; for a sum of squares "
@@ -66,16 +69,20 @@ def minimise(
     problem = gradient(objective)
     tol = default_tolerance(y0)
     fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False)
-    seen = view(objective, y0)
 
-    def number(y, parameters):
-        return jnp.asarray(seen.fn(y, parameters)).reshape(())
+    def search(objective, solver, y0):
+        seen = view(objective, y0)
 
-    roots = isinstance(solver, optx.AbstractRootFinder)
-    run, target = (optx.root_find, jax.grad(number)) if roots else (optx.minimise, number)
+        def number(y, parameters):
+            return jnp.asarray(seen.fn(y, parameters)).reshape(())
+
+        roots = isinstance(solver, optx.AbstractRootFinder)
+        run, target = (optx.root_find, jax.grad(number)) if roots else (optx.minimise, number)
+        return run(target, solver, seen.start, constant(objective.parameters), **fixed)
+
     named = optx.BFGS(tol, tol) if solver is None else solver
-    found = run(target, named, seen.start, constant(objective.parameters), **fixed)
-    x = seen.vector(found.value)
+    found = apart(search, objective, objective_of, named, y0, args, "minimise")
+    x = view(objective, y0).vector(found.value)
     rest: dict[str, Any] = dict(
         polish=polish,
         linear_solver=linear_solver,

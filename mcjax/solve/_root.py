@@ -1,6 +1,7 @@
 """Roots of systems of equations: F(y, θ) = 0."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import optimistix as optx
 from jaxtyping import PyTree
 
 from .._core._constant import constant
+from ._apart import apart
 from ._equation import check_square, equation
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance, first_that_works, root_finders
@@ -53,23 +55,26 @@ def root(
     Source: Nocedal and Wright, Numerical Optimization (2006), chapter 11.
     """
     y0 = inexact(y0, "root")
-    problem = equation(fn, y0, args, "root", has_aux=has_aux)
+    roots_of = partial(equation, fn, name="root", has_aux=has_aux)
+    problem = roots_of(y0, args)
     check_square(problem, "root")
     fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False, tags=tags)
     tol = default_tolerance(y0)
 
-    seen = view(problem, y0)
+    def search(problem, solver, y0):
+        seen = view(problem, y0)
 
-    def run(solver, y0):
-        return optx.root_find(seen.fn, solver, y0, constant(problem.parameters), **fixed)
+        def run(solver, y0):
+            return optx.root_find(seen.fn, solver, y0, constant(problem.parameters), **fixed)
 
-    if solver is None:
-        found = first_that_works(root_finders(tol, y0), run, seen.start)
-    else:
-        found = run(solver, seen.start)
+        if solver is None:
+            return first_that_works(root_finders(tol, y0), run, seen.start)
+        return run(solver, seen.start)
+
+    found = apart(search, problem, roots_of, solver, y0, args, "root")
     return certified(
         found,
-        seen.vector(found.value),
+        view(problem, y0).vector(found.value),
         problem,
         minimum=False,
         polish=polish,

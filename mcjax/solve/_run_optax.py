@@ -23,6 +23,7 @@ import optimistix as optx
 from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
+from ._apart import raise_if
 from ._attach import attach
 from ._certificate import Certificate
 from ._equation import Equation, equation, varying_as
@@ -137,7 +138,7 @@ def run_optax(
         state=run.memory,
         certificate=certificate,
     )
-    return reason.error_if(solution, ~certificate.stationary) if throw else solution
+    return raise_if(solution, reason, ~certificate.stationary) if throw else solution
 
 
 def _result(reason: REASON, certificate: Certificate) -> optx.RESULTS:

@@ -52,12 +52,12 @@ def descended(
     def f(y):
         return objective.F(objective.unknowns.pack(y), constant(objective.parameters))[0]
 
-    y0, y = constant((y0, y))
+    y0, y = varying_as(constant((y0, y)), objective.parameters)
     lower = f(y) <= f(y0)
     y = jax.tree.map(lambda a, b: jnp.where(lower, a, b), y, y0)
     place = everywhere(objective)
     newton = optax.chain(scale_by_trust_region(), optax.scale(-1.0))
-    loop = Loop(objective, newton, place, varying_as(y, objective.parameters), jax.random.key(0))
+    loop = Loop(objective, newton, place, y, jax.random.key(0))
     run = loop.start(default_tolerance(y))
     most = np.iinfo(np.int32).max if max_steps is None else max_steps
     run, (x, certificate, _) = constant(search(loop, run, place, most, polish))

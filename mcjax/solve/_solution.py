@@ -10,6 +10,7 @@ import optimistix as optx
 from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
+from ._apart import raise_if
 from ._attach import attach
 from ._certificate import STATUS, Certificate, certify
 from ._equation import Equation
@@ -87,7 +88,7 @@ def result_of(result: optx.RESULTS, certificate: Certificate) -> optx.RESULTS:
 def raise_if_failed(solution: _S) -> _S:
     """The solution, which raises at run time unless it is stationary."""
     certificate = solution.certificate
-    return certificate.status.error_if(solution, jnp.logical_not(certificate.stationary))
+    return raise_if(solution, certificate.status, jnp.logical_not(certificate.stationary))
 
 
 class View(NamedTuple):

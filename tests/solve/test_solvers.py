@@ -8,6 +8,8 @@ import pytest
 
 from mcjax.solve import STATUS, Anderson, fixed_point, least_squares, minimise, root
 
+from ..helpers._heavy import heavy_but
+
 EPS = jnp.finfo(float).eps
 SUCCESS = optx.RESULTS.successful
 
@@ -232,3 +234,46 @@ def test_float32_beside_64_bits(solve):
     found = solve(lambda y, a: y**2 - a, None, jnp.ones(2, "float32"), jnp.full(2, 2.0, "float32"))
     assert found.value.dtype == jnp.float32
     np.testing.assert_allclose(found.value, np.sqrt(2), rtol=4e-7)
+
+
+SHARDED = {
+    "root": lambda a: root(lambda y, a: y**2 - a, None, jnp.ones_like(a), a),
+    "fixed_point": lambda a: fixed_point(lambda y, a: (y + a / y) / 2, None, jnp.ones_like(a), a),
+    "least_squares": lambda a: least_squares(lambda y, a: y**2 - a, None, jnp.ones_like(a), a),
+    "minimise": lambda a: minimise(lambda y, a: ((y**2 - a) ** 2).sum(), None, jnp.ones_like(a), a),
+}
+
+
+@pytest.mark.parametrize("check_vma", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", heavy_but(SHARDED, ["minimise"]))
+def test_shard_map(name, check_vma):
+    """Each device solves its own problems; optimistix and lineax alone refuse the types there."""
+    mesh = jax.make_mesh((2,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec("i")
+
+    def total(a):
+        found = SHARDED[name](a)
+        return found.value.sum(), found.value
+
+    shard = jax.shard_map(
+        jax.grad(total, has_aux=True), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=check_vma
+    )
+    slope, value = jax.jit(shard)(a := jnp.arange(1.0, 5.0))
+    np.testing.assert_allclose(value, np.sqrt(a), rtol=100 * EPS)
+    np.testing.assert_allclose(slope, 0.5 / np.sqrt(a), rtol=100 * EPS)
+
+
+def test_failures_inside_shard_map():
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec("i")
+
+    def on_mesh(f):
+        return jax.jit(jax.shard_map(f, mesh=mesh, in_specs=spec, out_specs=spec))
+
+    def none(a):
+        return root(lambda y, a: y**2 + a, optx.Newton(1e-8, 1e-8), 0.3 * a, a).value
+
+    with pytest.raises(Exception, match=r"no root|not solve"):
+        jax.block_until_ready(on_mesh(none)(jnp.ones(2)))
+    with pytest.raises(ValueError, match="closes over some"):
+        on_mesh(lambda a: root(lambda y, _: y**2 - a, None, jnp.ones_like(a)).value)(jnp.ones(2))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
+from ..._core._axes import align
 from ..._core._matmul import matmul
 from ._truncated_cg import norm
 
@@ -44,7 +45,7 @@ def least_curvature(hessian: Callable, like: Array) -> Curve:
         Hq = hessian(q)
         return (Q.at[j].set(q), HQ.at[j].set(Hq), Hq), None
 
-    rows = jnp.zeros((min(n, STEPS), n), like.dtype)
+    rows, scattered, _ = align(jnp.zeros((min(n, STEPS), n), like.dtype), scattered, like)
     (Q, HQ, _), _ = lax.scan(grow, (rows, rows, scattered), jnp.arange(len(rows)))
     T = matmul(Q, HQ.T)
     values, vectors = jnp.linalg.eigh((T + T.T) / 2)

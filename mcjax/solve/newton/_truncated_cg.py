@@ -19,6 +19,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Int
 
+from ..._core._axes import align
+
 
 class Path(NamedTuple):
     """Where CG stopped: p and Hp, and if it left the ball or met no positive curvature, d and Hd."""
@@ -64,8 +66,9 @@ def truncated_cg(hessian: Callable, g: Array, radius, tol: float, max_steps: int
             path.steps + 1,
         )
 
-    no, zero = jnp.array(False), jnp.zeros_like(g)
-    return lax.while_loop(going, step, Path(zero, zero, g, -g, zero, no, no, jnp.array(0)))
+    zero = jnp.zeros_like(g)
+    no, none, _ = align(jnp.array(False), jnp.array(0), g)
+    return lax.while_loop(going, step, Path(zero, zero, g, -g, zero, no, no, none))
 
 
 def to_the_sphere(p: Array, d: Array, radius: Array) -> Array:
