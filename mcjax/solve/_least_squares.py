@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 from .._core._constant import constant
 from ._apart import apart
 from ._equation import equation, half_square, normal_equation
+from ._progress import Line
 from ._search import descended
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance, least_squares_solver
@@ -33,6 +34,7 @@ def least_squares(
     polish: int = 1,
     linear_solver: lx.AbstractLinearSolver | None = None,
     on_singular: str = "nan",
+    progress: bool = False,
 ) -> Solution:
     """A y that minimises ½ Σ |fn(y, args)|²: optimistix's `least_squares`, certified, differentiable.
 
@@ -46,6 +48,7 @@ def least_squares(
       y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.least_squares`.
       polish: Newton steps with H after the solver, taken if they make the gradient smaller.
       linear_solver, on_singular: as in `attach_implicit`.
+      progress: show steps, values and lengths of steps on stderr; off under vmap.
 
     Returns:
       a `Solution`, successful only if its certificate says stationary. aux is differentiable.
@@ -61,7 +64,11 @@ def least_squares(
     tol = default_tolerance(y0)
     fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False)
 
+    line = Line("least_squares", progress)
+    line.begin()
+
     def search(residuals, solver, y0):
+        solver = line.told_by(solver)
         seen = view(residuals, y0)
         return optx.least_squares(
             seen.fn, solver, seen.start, constant(residuals.parameters), **fixed
@@ -77,6 +84,7 @@ def least_squares(
         tags=tags,
         throw=throw,
         name="least_squares",
+        line=line,
     )
     if solver is None:
         y, objective = residuals.unknowns.unpack(x), half_square(residuals)

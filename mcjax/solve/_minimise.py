@@ -14,6 +14,7 @@ from jaxtyping import PyTree
 from .._core._constant import constant
 from ._apart import apart
 from ._equation import equation, gradient
+from ._progress import Line
 from ._search import descended
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance
@@ -35,6 +36,7 @@ def minimise(
     polish: int = 1,
     linear_solver: lx.AbstractLinearSolver | None = None,
     on_singular: str = "nan",
+    progress: bool = False,
 ) -> Solution:
     """A minimum of fn(y, args): optimistix's `minimise`, certified, with derivatives of every order.
 
@@ -48,6 +50,7 @@ def minimise(
       y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.minimise`.
       polish: Newton steps after the solver, taken if they make the gradient smaller.
       linear_solver, on_singular: as in `attach_implicit`.
+      progress: show steps, values and lengths of steps on stderr; off under vmap.
 
     Returns:
       a `Solution`, successful only if its certificate says stationary: no saddle, no maximum. aux is
@@ -70,6 +73,9 @@ def minimise(
     tol = default_tolerance(y0)
     fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False)
 
+    line = Line("minimise", progress)
+    line.begin()
+
     def search(objective, solver, y0):
         seen = view(objective, y0)
 
@@ -78,6 +84,7 @@ def minimise(
 
         roots = isinstance(solver, optx.AbstractRootFinder)
         run, target = (optx.root_find, jax.grad(number)) if roots else (optx.minimise, number)
+        solver = line.told_by(solver)
         return run(target, solver, seen.start, constant(objective.parameters), **fixed)
 
     named = optx.BFGS(tol, tol) if solver is None else solver
@@ -90,6 +97,7 @@ def minimise(
         tags=tags,
         throw=throw,
         name="minimise",
+        line=line,
     )
     if solver is None:
         y = objective.unknowns.unpack(x)

@@ -26,6 +26,7 @@ from .._core._constant import constant
 from ._certificate import FLOOR
 from ._equation import Equation, varying_as
 from ._feasible import Feasible, plus, traced
+from ._progress import Line
 from ._solution import view
 
 NAME = "run_optax"
@@ -50,10 +51,12 @@ class Run(NamedTuple):
 class Loop:
     """One step of an optimiser: where it wants the gradient, what else it asks for, where it arrives."""
 
-    def __init__(self, objective: Equation, optimiser, place: Feasible, y0: PyTree, key):
+    def __init__(
+        self, objective: Equation, optimiser, place: Feasible, y0: PyTree, key, line: Line
+    ):
         seen = view(objective, y0.slow if isinstance(y0, optax.LookaheadParams) else y0)
         self.vector = seen.vector
-        self.optimiser, self.place, self.key = optimiser, place, constant(key)
+        self.optimiser, self.place, self.key, self.line = optimiser, place, constant(key), line
         self.parameters = constant(objective.parameters)
 
         def f(y):
@@ -103,6 +106,7 @@ class Loop:
         updates, memory = self.tell(run, value, grad)
         params = self._moved(run.params, updates)
         change = jnp.abs(self.vector(self.read.wanted(params)) - self.vector(y))
+        self.line.step(at, change)
         still = (change <= jnp.finfo(change.dtype).eps * self._sizes(y)).all()
         new = Run(
             params,

@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 from .._core._constant import constant
 from ._apart import apart
 from ._equation import check_square, equation
+from ._progress import Line
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance, first_that_works, root_finders
 from ._vector import inexact
@@ -32,6 +33,7 @@ def root(
     polish: int = 1,
     linear_solver: lx.AbstractLinearSolver | None = None,
     on_singular: str = "nan",
+    progress: bool = False,
 ) -> Solution:
     """A y with fn(y, args) = 0: optimistix's `root_find`, certified, with derivatives of every order.
 
@@ -45,6 +47,7 @@ def root(
       y0, args, options, has_aux, max_steps, throw, tags: as in `optimistix.root_find`.
       polish: Newton steps after the solver, taken if they make the residual smaller.
       linear_solver, on_singular: as in `attach_implicit`.
+      progress: show steps, values and lengths of steps on stderr; off under vmap.
 
     Returns:
       a `Solution`, successful only if its certificate says that y is a root. With throw, what is no
@@ -61,10 +64,14 @@ def root(
     fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False, tags=tags)
     tol = default_tolerance(y0)
 
+    line = Line("root", progress)
+    line.begin()
+
     def search(problem, solver, y0):
         seen = view(problem, y0)
 
         def run(solver, y0):
+            solver = line.told_by(solver)
             return optx.root_find(seen.fn, solver, y0, constant(problem.parameters), **fixed)
 
         if solver is None:
@@ -83,4 +90,5 @@ def root(
         tags=tags,
         throw=throw,
         name="root",
+        line=line,
     )

@@ -30,6 +30,7 @@ from ._equation import Equation, equation, varying_as
 from ._feasible import Feasible, everywhere, in_bounds, on_manifold, projected
 from ._linear import linear_solve
 from ._optax_step import NAME, Loop, Run
+from ._progress import Line
 from ._search import STILL, search
 from ._solution import Solution, check_polish, result_of
 from ._solvers import default_tolerance
@@ -72,6 +73,7 @@ def run_optax(
     key: Array | None = None,
     polish: int = 1,
     on_singular: str = "nan",
+    progress: bool = False,
 ) -> Solution:
     """A minimum of fn(y, args) by any transform of optax, certified, with derivatives of every order.
 
@@ -92,7 +94,7 @@ def run_optax(
       tol: gradient times size of y, over f, where the certificate is asked first; √ε by default.
       key: of jax.random, for optimisers that ask for one; another is made of it in each step.
       polish: Newton steps in the end, taken if they make the residual smaller. max_steps, throw,
-        on_singular: as in `minimise`.
+        on_singular, progress: as in `minimise`.
 
     Returns:
       a `Solution`, successful only if its certificate says stationary: no saddle. `stats` has num_steps,
@@ -124,7 +126,10 @@ def run_optax(
     solve = linear_solve(None, on_singular, frozenset(), NAME)
     y0 = constant(varying_as(y0, objective.parameters))
     place = _feasible(objective, y0.slow if pair else y0, lower, upper, project, manifold)
-    loop = Loop(objective, optimiser, place, y0, jax.random.key(0) if key is None else key)
+    line = Line(NAME, progress)
+    line.begin()
+    key = jax.random.key(0) if key is None else key
+    loop = Loop(objective, optimiser, place, y0, key, line)
     run = loop.start(default_tolerance(y0) if tol is None else tol)
     run, (x, certificate, active) = constant(search(loop, run, place, max_steps, polish))
     attached = attach(x, place.smooth(active), solve)
@@ -138,6 +143,7 @@ def run_optax(
         state=run.memory,
         certificate=certificate,
     )
+    line.end(run.steps, certificate)
     return raise_if(solution, reason, ~certificate.stationary) if throw else solution
 
 

@@ -19,6 +19,7 @@ from ._equation import Equation, varying_as
 from ._feasible import Feasible, everywhere, traced
 from ._linear import linear_solve
 from ._optax_step import Loop, Run
+from ._progress import Line
 from ._solution import Solution, attached, check_polish
 from ._solvers import default_tolerance
 from .newton import scale_by_trust_region
@@ -41,6 +42,7 @@ def descended(
     tags: frozenset,
     throw: bool,
     name: str,
+    line: Line,
 ) -> Solution:
     """What Newton's method in a trust region makes of y, or of y0 if that is lower: certified, attached.
 
@@ -57,13 +59,13 @@ def descended(
     y = jax.tree.map(lambda a, b: jnp.where(lower, a, b), y, y0)
     place = everywhere(objective)
     newton = optax.chain(scale_by_trust_region(), optax.scale(-1.0))
-    loop = Loop(objective, newton, place, y, jax.random.key(0))
+    loop = Loop(objective, newton, place, y, jax.random.key(0), line)
     run = loop.start(default_tolerance(y))
     most = np.iinfo(np.int32).max if max_steps is None else max_steps
     run, (x, certificate, _) = constant(search(loop, run, place, most, polish))
     stats = {**found.stats, "num_steps": found.stats["num_steps"] + run.steps}
     found = optx.Solution(found.value, found.result, found.aux, stats, found.state)
-    return attached(found, x, certificate, problem, solve, throw)
+    return attached(found, x, certificate, problem, solve, throw, line)
 
 
 def search(loop: Loop, run: Run, place: Feasible, max_steps: int, polish: int):

@@ -15,6 +15,7 @@ from ._attach import attach
 from ._certificate import STATUS, Certificate, certify
 from ._equation import Equation
 from ._linear import Solve, linear_solve
+from ._progress import Line
 
 
 class Solution(optx.Solution):
@@ -42,12 +43,13 @@ def certified(
     tags: frozenset,
     throw: bool,
     name: str,
+    line: Line | None = None,
 ) -> Solution:
     """The solution that an optimistix solver found, certified, polished and attached to `problem`."""
     check_polish(polish, name)
     solve = linear_solve(linear_solver, on_singular, tags, name)
     x, certificate = certify(problem, x, polish, minimum)
-    return attached(found, x, certificate, problem, solve, throw)
+    return attached(found, x, certificate, problem, solve, throw, line)
 
 
 def check_polish(polish, name: str) -> None:
@@ -63,6 +65,7 @@ def attached(
     problem: Equation,
     solve: Solve,
     throw: bool,
+    line: Line | None,
 ) -> Solution:
     """The certified x with the derivatives of `problem`, in the place of what was found."""
     x = attach(x, problem, solve)
@@ -74,6 +77,8 @@ def attached(
         state=constant(eqx.filter(found.state, eqx.is_array)),
         certificate=certificate,
     )
+    if line is not None:
+        line.end(found.stats["num_steps"], certificate)
     return raise_if_failed(solution) if throw else solution
 
 

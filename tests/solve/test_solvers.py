@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import optimistix as optx
 import pytest
 
-from mcjax.solve import STATUS, Anderson, fixed_point, least_squares, minimise, root
+from mcjax.solve import STATUS, Anderson, fixed_point, least_squares, minimise, root, run_optax
 
 from ..helpers._heavy import heavy_but
 
@@ -277,3 +278,29 @@ def test_failures_inside_shard_map():
         jax.block_until_ready(on_mesh(none)(jnp.ones(2)))
     with pytest.raises(ValueError, match="closes over some"):
         on_mesh(lambda a: root(lambda y, _: y**2 - a, None, jnp.ones_like(a)).value)(jnp.ones(2))
+
+
+@pytest.mark.parametrize("solve", [root, least_squares])
+def test_progress(solve, capsys):
+    """A line of steps and one of the result, at every call; none under vmap, and none unless asked."""
+
+    @jax.jit
+    def run(y0):
+        return solve(rosenbrock, optx.LevenbergMarquardt(1e-8, 1e-8), y0, 1.0, progress=True).value
+
+    def told(call, *args):
+        jax.block_until_ready(call(*args))
+        jax.effects_barrier()
+        return capsys.readouterr().err
+
+    for _ in range(2):
+        text = told(run, START)
+        assert text.startswith(f"\r{solve.__name__}: step 1, value 1.2e+01, step length")
+        assert "residual" in text.splitlines()[-1] and text.endswith("\n")
+    assert told(jax.vmap(run), np.stack([START, 2 * START])) == ""
+
+
+def test_progress_of_optax(capsys):
+    jax.block_until_ready(run_optax(lambda y, _: y**2, optax.sgd(0.1), 1.0, progress=True).value)
+    jax.effects_barrier()
+    assert "run_optax: step 1, value 1.0e+00, step length 2.0e-01" in capsys.readouterr().err
