@@ -139,7 +139,8 @@ class _Problem(eqx.Module):
 
     def adjoint(self, t, weight, unravel):
         """-f_yᵀ λ - c_y."""
-        y = self.path.evaluate(t)
+        # A stage of a solver may be beyond the end by rounding, where the interpolation is of nothing.
+        y = self.path.evaluate(jnp.clip(t, self.path.t0, self.path.t1))
         _, pull = jax.vjp(lambda y: self.f(t, y, self.args), y)
         (product,) = pull(unravel(weight))
         slope = jax.grad(self.running, 1)(t, y)

@@ -20,6 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
 from .._core._constant import constant
@@ -76,8 +77,8 @@ class Certificate(eqx.Module):
 
 
 class _Look(NamedTuple):
+    norm: Array
     x: Array
-    F: Array
     residual: Array
     step: Array
     singular: Array
@@ -95,14 +96,17 @@ def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: floa
     problem, x = problem._replace(parameters=constant(problem.parameters)), constant(x)
 
     def look(x, _):
-        return _look(problem, x, _by_eigh if minimum else _by_svd)
+        x, seen = _look(problem, x, _by_eigh if minimum else _by_svd)
+        return x, ravel_pytree(seen)[0]  # one array is compiled faster than seven
 
     _, seen = lax.scan(look, x, None, length=polish + 2)
-    norms = jnp.sqrt((seen.F**2).sum(1))
-    usable = (jnp.arange(polish + 2) <= polish) & jnp.isfinite(norms)
-    usable &= (jnp.arange(polish + 2) == 0) | (seen.step[0] <= reach)
-    best = jnp.argmin(jnp.where(usable, norms, jnp.inf))
-    here, there = (jax.tree.map(lambda a, i=i: a[i], seen) for i in (best, best + 1))
+    one = jnp.ones((), x.dtype)
+    read = ravel_pytree(_Look(one, x, one, one, one, one, jnp.stack([x, x])))[1]
+    looks = jax.vmap(read)(seen)
+    usable = (jnp.arange(polish + 2) <= polish) & jnp.isfinite(looks.norm)
+    usable &= (jnp.arange(polish + 2) == 0) | (looks.step[0] <= reach)
+    best = jnp.argmin(jnp.where(usable, looks.norm, jnp.inf))
+    here, there = read(seen[best]), read(seen[best + 1])
     eps = jnp.finfo(x.dtype).eps
     change = _sizes(here.D - there.D) / _sizes(there.D)
     error = change.max() + eps * x.size / here.singular
@@ -114,7 +118,7 @@ def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: floa
 
 
 def _status(here, tol):
-    finite = jnp.isfinite(here.F).all() & jnp.isfinite(here.x).all()
+    finite = jnp.isfinite(here.norm) & jnp.isfinite(here.x).all()
     small = (here.residual <= tol) & (here.step <= tol)
     eps = jnp.finfo(here.x.dtype).eps
     failed = STATUS.where(here.singular > eps**0.5, STATUS.not_stationary, STATUS.singular)
@@ -144,7 +148,8 @@ def _look(problem, x, solved_by):
     solved = solved / sizes[:, None]
     step = solved[:, 0]
     residual = jnp.abs(F / rows).max()
-    seen = _Look(x, F, residual, jnp.abs(step).max(), singular, curvature, solved[:, 1:].T)
+    norm = jnp.sqrt((F**2).sum())
+    seen = _Look(norm, x, residual, jnp.abs(step).max(), singular, curvature, solved[:, 1:].T)
     return x - step * sizes, seen
 
 
