@@ -65,9 +65,15 @@ def charpoly(A: Square) -> Array:
     d, size, r, t = scales(lax.stop_gradient(A))
     A = A * d[..., None, :] / d[..., :, None] / size[..., None, None].astype(A.dtype)
     circle, transform = (jnp.asarray(x, kind) for x in _circle(n, real))
-    circle = jnp.expand_dims(circle, tuple(range(A.ndim - 1)))  # to (..., radius, k, n, n)
-    points = r[..., None, None, None].astype(kind) * circle - A[..., None, None, :, :].astype(kind)
-    values = det(points / t[..., None, None, None].astype(kind))
+    circle = jnp.expand_dims(circle, tuple(range(A.ndim - 2)))  # to (..., k, n, n)
+
+    def on_circle(scales):
+        r, t = (x[..., None, None, None].astype(kind) for x in scales)
+        return det((r * circle - A[..., None, :, :].astype(kind)) / t)
+
+    # One after the other: the threads of many SVDs at once and those of each wait for one another.
+    values = lax.map(on_circle, tuple(jnp.moveaxis(x, -1, 0) for x in (r, t)))
+    values = jnp.moveaxis(values, 0, -2)
     powers = _powers(r / t, n)
     largest = jnp.abs(lax.stop_gradient(values)).max(-1)
     values = values - powers[..., -1:].astype(kind)

@@ -80,7 +80,8 @@ def _linear_form(A, others):
     # Large and small singular values alternate, so that products of ranges stay in range.
     order = jnp.stack([jnp.arange(len(s)), jnp.arange(len(s))[::-1]], 1).ravel()[: len(s)]
     Uh, s, V = U.mT.conj()[order], s[order].astype(A.dtype), Vh.mT.conj()[:, order]
-    weight = jnp.linalg.det(U) * jnp.linalg.det(Vh) * _products_without(s, 1 + len(others))
+    # One factorisation, and not two at once: with few cores, jax 0.10 lets those wait for each other.
+    weight = jnp.linalg.det(matmul(U, Vh)) * _products_without(s, 1 + len(others))
     weight = jnp.where(finite, weight, jnp.nan)
     fixed = [matmul(matmul(Uh, E), V) for E in others]
     return lambda E: (weight * _minors([*fixed, matmul(matmul(Uh, E), V)])).sum()
