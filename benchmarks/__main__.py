@@ -30,10 +30,11 @@ def main():
             claims = check(getattr(load(function), "CLAIMS", ()), rows)
             found.append(_report.result(function, rows, claims, facts, effort))
             _report.show(console, found[-1])
+            if arguments.keep:  # at once: a long run may be interrupted
+                _report.keep(found[-1:])
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if arguments.keep:
-        _report.keep(found)
         _report.write_readme()
 
 
