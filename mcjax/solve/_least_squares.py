@@ -11,10 +11,12 @@ from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._apart import apart
+from ._certificate import certify
 from ._equation import equation, half_square, normal_equation
+from ._linear import linear_solve
 from ._progress import Line
-from ._search import descended
-from ._solution import Solution, certified, view
+from ._search import descend
+from ._solution import Solution, attached, check_polish, view
 from ._solvers import default_tolerance, least_squares_solver
 from ._vector import inexact
 
@@ -59,6 +61,8 @@ def least_squares(
     Source: Nocedal and Wright, Numerical Optimization (2006), chapters 4 and 10.
     """
     y0 = inexact(y0, "least_squares")
+    check_polish(polish, "least_squares")
+    solve = linear_solve(linear_solver, on_singular, tags, "least_squares")
     residuals_of = partial(equation, fn, name="least_squares", has_aux=has_aux)
     residuals = residuals_of(y0, args)
     tol = default_tolerance(y0)
@@ -77,16 +81,9 @@ def least_squares(
     named = least_squares_solver(tol, y0) if solver is None else solver
     found = apart(search, residuals, residuals_of, named, y0, args, "least_squares")
     x, problem = view(residuals, y0).vector(found.value), normal_equation(residuals)
-    rest: dict[str, Any] = dict(
-        polish=polish,
-        linear_solver=linear_solver,
-        on_singular=on_singular,
-        tags=tags,
-        throw=throw,
-        name="least_squares",
-        line=line,
-    )
     if solver is None:
         y, objective = residuals.unknowns.unpack(x), half_square(residuals)
-        return descended(found, y, y0, objective, problem, max_steps=max_steps, **rest)
-    return certified(found, x, problem, minimum=True, **rest)
+        found, x, certificate = descend(found, y, y0, objective, max_steps, polish, line)
+    else:
+        x, certificate = certify(problem, x, polish, minimum=True)
+    return attached(found, x, certificate, problem, solve, throw, line)

@@ -13,10 +13,12 @@ from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._apart import apart
+from ._certificate import certify
 from ._equation import equation, gradient
+from ._linear import linear_solve
 from ._progress import Line
-from ._search import descended
-from ._solution import Solution, certified, view
+from ._search import descend
+from ._solution import Solution, attached, check_polish, view
 from ._solvers import default_tolerance
 from ._vector import inexact
 
@@ -62,6 +64,8 @@ def minimise(
     Source: Nocedal and Wright, Numerical Optimization (2006), chapters 4 and 6.
     """
     y0 = inexact(y0, "minimise")
+    check_polish(polish, "minimise")
+    solve = linear_solve(linear_solver, on_singular, tags, "minimise")
     objective_of = partial(equation, fn, name="minimise", has_aux=has_aux)
     objective = objective_of(y0, args)
     if objective.rows != 1:
@@ -90,16 +94,9 @@ def minimise(
     named = optx.BFGS(tol, tol) if solver is None else solver
     found = apart(search, objective, objective_of, named, y0, args, "minimise")
     x = view(objective, y0).vector(found.value)
-    rest: dict[str, Any] = dict(
-        polish=polish,
-        linear_solver=linear_solver,
-        on_singular=on_singular,
-        tags=tags,
-        throw=throw,
-        name="minimise",
-        line=line,
-    )
     if solver is None:
         y = objective.unknowns.unpack(x)
-        return descended(found, y, y0, objective, problem, max_steps=max_steps, **rest)
-    return certified(found, x, problem, minimum=True, **rest)
+        found, x, certificate = descend(found, y, y0, objective, max_steps, polish, line)
+    else:
+        x, certificate = certify(problem, x, polish, minimum=True)
+    return attached(found, x, certificate, problem, solve, throw, line)

@@ -12,15 +12,14 @@ import numpy as np
 import optax
 import optimistix as optx
 from jax import lax
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
+from ._certificate import Certificate
 from ._equation import Equation, varying_as
 from ._feasible import Feasible, everywhere, traced
-from ._linear import linear_solve
 from ._optax_step import Loop, Run
 from ._progress import Line
-from ._solution import Solution, attached, check_polish
 from ._solvers import default_tolerance
 from .newton import scale_by_trust_region
 
@@ -28,28 +27,20 @@ STILL = 128  # changes below ε in a row
 _TIGHTER = 0.01  # of the tolerance, where the certificate does not agree
 
 
-def descended(
+def descend(
     found: optx.Solution,
     y: PyTree,
     y0: PyTree,
     objective: Equation,
-    problem: Equation,
-    *,
     max_steps: int | None,
     polish: int,
-    linear_solver,
-    on_singular: str,
-    tags: frozenset,
-    throw: bool,
-    name: str,
     line: Line,
-) -> Solution:
-    """What Newton's method in a trust region makes of y, or of y0 if that is lower: certified, attached.
+) -> tuple[optx.Solution, Array, Certificate]:
+    """What Newton's method in a trust region makes of the y found, or of y0 if that is lower.
 
     It leaves saddles, and goes on where a quasi-Newton method's differences of gradients are of rounding.
+    Returns `found` with its steps added, the vector and its certificate.
     """
-    check_polish(polish, name)
-    solve = linear_solve(linear_solver, on_singular, tags, name)
 
     def f(y):
         return objective.F(objective.unknowns.pack(y), constant(objective.parameters))[0]
@@ -65,7 +56,7 @@ def descended(
     run, (x, certificate, _) = constant(search(loop, run, place, most, polish))
     stats = {**found.stats, "num_steps": found.stats["num_steps"] + run.steps}
     found = optx.Solution(found.value, found.result, found.aux, stats, found.state)
-    return attached(found, x, certificate, problem, solve, throw, line)
+    return found, x, certificate
 
 
 def search(loop: Loop, run: Run, place: Feasible, max_steps: int, polish: int):

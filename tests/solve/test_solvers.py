@@ -282,7 +282,7 @@ def test_failures_inside_shard_map():
 
 @pytest.mark.parametrize("solve", [root, least_squares])
 def test_progress(solve, capsys):
-    """A line of steps and one of the result, at every call; none under vmap, and none unless asked."""
+    """A line of steps and one of the result, at every call; none under vmap."""
 
     @jax.jit
     def run(y0):
