@@ -17,6 +17,7 @@ from ..._core._check import hermitian_part, square
 from ..._core._evaluate import evaluate
 from ..._core._matmul import matmul
 from ..._core._shapes import Square
+from ..._core._where_needed import where_needed
 
 _RESIDUAL = 10  # times n eps √(a_ii a_jj): what may be left of A where pivots vanish
 _LEAF = 16  # below this size, columns are eliminated one by one
@@ -38,7 +39,7 @@ def cholesky(A: Square, *, upper: bool = False) -> Square:
     Errors: L Lᴴ = A to 10 n eps √(a_ii a_jj). A pivot below n eps a_jj is zero. Without a permutation
       rounding may hide a singular A, if leading blocks are close to singular too: NaN.
 
-    Cost: two factorisations, n³/3 flops each, one for the singular case. Source: Higham, Accuracy and
+    Cost: n³/3 flops, and as many again if A is singular. Source: Higham, Accuracy and
     Stability (2002), chapter 10; Murray, Differentiation of the Cholesky decomposition (2016),
     arXiv 1602.07527.
     """
@@ -54,10 +55,11 @@ def cholesky(A: Square, *, upper: bool = False) -> Square:
 
 def _examine(A, L):
     """Whether every pivot of L is more than rounding of the entry that it is left of, as 1 or 0; and
-    the factor of A that has columns of zeros instead."""
+    if not, the factor of A that has columns of zeros instead."""
     pivots, entries = jnp.diagonal(L).real, jnp.diagonal(A).real
     exists = (pivots**2 > _rounding(A) * entries).all()
-    return jnp.full(A.shape, exists, pivots.dtype), _semidefinite(A)
+    singular = where_needed(~exists, lambda: _semidefinite(A), jnp.zeros_like(A))
+    return jnp.full(A.shape, exists, pivots.dtype), singular
 
 
 def _rounding(A):

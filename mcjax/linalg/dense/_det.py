@@ -8,8 +8,9 @@ and the coefficient of t₁...t_k, which is D^k det(A)[E₁..E_k], is
 
     det(U) det(Vᴴ) Σ_{i₁..i_k} p(i₁..i_k) det [K_l[i_l, i_c]]_{l,c},    p = Π_{j not in i} σ_j.
 
-At k = 1 this is tr(adj(A) E) with adj(A) = det(U) det(Vᴴ) V diag(p) Uᴴ. The products p that leave
-indices out are products of ranges of the σ's, formed without division. det is a scalar potential, so
+At k = 1 this is tr(adj(A) E) with adj(A) = det(U) det(Vᴴ) V diag(p) Uᴴ, or, where A is well enough
+conditioned, det(A) A⁻¹. The products p that leave indices out are products of ranges of the σ's, formed
+without division. det is a scalar potential, so
 `_core._potential` needs no more.
 """
 
@@ -19,11 +20,13 @@ from math import prod
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import lu_factor, lu_solve
 
 from ..._core._check import square
 from ..._core._matmul import matmul
 from ..._core._potential import derivative
 from ..._core._shapes import Scalar, Square
+from ..._core._where_needed import where_needed
 
 
 def det(A: Square) -> Scalar:
@@ -38,8 +41,9 @@ def det(A: Square) -> Scalar:
     Returns:
       det(A), (...). For large n it over- or underflows long before `logdet` does.
 
-    Cost: an LU factorisation; a derivative of order k one SVD and n^k products. Source: Stewart,
-    On the adjugate matrix, Linear Algebra Appl. 283 (1998) 151.
+    Cost: an LU factorisation; the gradient another and an inverse, and an SVD if A is nearly
+    singular; a derivative of order k one SVD and n^k products. Source: Stewart, On the adjugate
+    matrix, Linear Algebra Appl. 283 (1998) 151.
     """
     A = square(A, "det")
     return derivative(Determinant(), A, dual=None)
@@ -49,7 +53,7 @@ def det(A: Square) -> Scalar:
 class Determinant:
     """Φ(A) = det A."""
 
-    loops_on_data = False
+    loops_on_data = True
 
     def derivative(self, point, directions, slots, dual):
         (A,) = point
@@ -57,9 +61,25 @@ class Determinant:
             return jnp.linalg.det(A)
         if A.size == 0:
             return jnp.zeros_like(A, shape=A.shape if dual == 0 else A.shape[:-2])
+        if len(directions) + (dual is not None) == 1:
+            cofactors = jnp.vectorize(_cofactors, signature="(n,n)->(n,n)")(A)
+            return cofactors if dual == 0 else (cofactors * directions[0]).sum((-2, -1))
         form, core = (_value, "()") if dual is None else (_gradient, "(n,n)")
         signature = ",".join(["(n,n)"] * (1 + len(directions))) + "->" + core
         return jnp.vectorize(form, signature=signature)(A, *directions)
+
+
+def _cofactors(A):
+    """The gradient: det(A) A⁻ᵀ, unless A is nearly singular."""
+    # Of one factorisation: then the errors of the small pivot in det and inverse cancel (Stewart).
+    factors, pivots = lu_factor(A)
+    inverse = lu_solve((factors, pivots), jnp.eye(len(A), dtype=A.dtype))
+    swaps = (pivots != jnp.arange(len(A), dtype=pivots.dtype)).sum()
+    product = jnp.prod(jnp.diagonal(factors)) * (1 - 2 * (swaps % 2)).astype(A.dtype)
+    info, size = jnp.finfo(A.dtype), jnp.abs(product)
+    condition = jnp.abs(A).sum(0).max() * jnp.abs(inverse).sum(0).max()
+    regular = (condition < info.eps**-0.5) & (size > info.tiny / info.eps) & (size < info.max / 2)
+    return where_needed(~regular, lambda: _gradient(A), product * inverse.T)
 
 
 def _value(A, *directions):

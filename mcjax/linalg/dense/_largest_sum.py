@@ -77,11 +77,13 @@ def spectral_form(potential, H, directions, dual):
 
 
 def _value(potential, H):
-    return potential.value(_eigen(H, potential.rows)[0]).astype(H.dtype)
+    return potential.value(_values(H, potential.rows)).astype(H.dtype)
 
 
 def _form(potential, H, directions):
-    """D^k f(H)[E₁..E_k] of one matrix."""
+    """D^k f(H)[E₁..E_k] of one matrix; of a dilation, for k = 0, what of it is in the blocks of A."""
+    if not directions and potential.rows is not None:
+        return dilation(_block(potential, H[: potential.rows, potential.rows :]))
     x, V = _eigen(H, potential.rows)
     Vh = V.mT.conj()
     weights = potential.differences(x, len(directions)).astype(H.dtype)
@@ -95,10 +97,40 @@ def _form(potential, H, directions):
     return matmul(matmul(V, sum(paths[1:], paths[0])), Vh)
 
 
+def _block(potential, A):
+    """U diag(f(σ) - f(-σ))/2 Vᴴ, the upper right block of f(H)."""
+    U, s, Vh = jnp.linalg.svd(_or_zero(A), full_matrices=False)
+    w = potential.differences(_values_of_dilation(s, sum(A.shape)), 0)
+    w = (w[::-1] - w)[: len(s)] / 2
+    w = jnp.where(jnp.isfinite(A).all(), w, jnp.nan)
+    return matmul(U * w.astype(A.dtype)[None, :], Vh)
+
+
+def _or_zero(A):
+    """A, if all of it is finite: LAPACK loops on infinities."""
+    return jnp.where(jnp.isfinite(A).all(), A, jnp.zeros_like(A))
+
+
+def _values(H, rows):
+    """Eigenvalues, ascending."""
+    finite = jnp.isfinite(H).all()
+    H = _or_zero(H)
+    if rows is None:
+        x = jnp.linalg.eigvalsh(H)
+    else:
+        s = jnp.linalg.svd(H[:rows, rows:], compute_uv=False)
+        x = _values_of_dilation(s, len(H))
+    return jnp.where(finite, x, jnp.nan)
+
+
+def _values_of_dilation(s, n):
+    return jnp.concatenate([-s, jnp.zeros_like(s, shape=n - 2 * len(s)), s[::-1]])
+
+
 def _eigen(H, rows):
     """Eigenvalues, ascending, and eigenvectors: of a dilation, from an SVD."""
     finite = jnp.isfinite(H).all()
-    H = jnp.where(finite, H, jnp.zeros_like(H))  # LAPACK loops on infinities
+    H = _or_zero(H)
     x, V = jnp.linalg.eigh(H) if rows is None else _eigen_of_dilation(H[:rows, rows:])
     return jnp.where(finite, x, jnp.nan), V
 
@@ -114,6 +146,5 @@ def _eigen_of_dilation(A):
         ],
         1,
     )
-    x = jnp.concatenate([-s, jnp.zeros_like(s, shape=null.shape[1:]), s[::-1]])
     vectors = [jnp.concatenate([u, -v]), null, jnp.concatenate([u, v])[:, ::-1]]
-    return x, jnp.concatenate(vectors, 1)
+    return _values_of_dilation(s, len(U) + len(V)), jnp.concatenate(vectors, 1)

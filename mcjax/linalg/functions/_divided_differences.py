@@ -27,8 +27,10 @@ from math import comb, factorial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 _POINTS = 12
+_PARTS = 8
 _KINK = 1000  # times the rounding error of f^(k): what does not decay and is larger is a kink
 
 
@@ -38,12 +40,18 @@ class DividedDifferences:
     def __init__(self, f, x, order: int):
         self.x, self.f = x, jax.vmap(f)(x)
         self.rounding = jnp.finfo(x.dtype).eps * (jnp.abs(self.f) + _movement(f, x))
-        self.gap = x[None, :] - x[:, None]  # x_j - x_i, used for i <= j
-        self.pairs = [None, *_on_hulls(f, self.f, self.rounding, x, self.gap, order)]
+        self.derivatives = [f := _derivative(f) for _ in range(order)]
+        self.ends = [jax.vmap(f)(x) for f in self.derivatives]
+        i = jnp.arange(len(x))
+        # Of higher orders many differences share a hull.
+        self.table = [*self._on_hulls(i[:, None], i[None, :])] if order > 1 else None
 
     def __call__(self, *indices):
         """The differences at index arrays of one shape, in any order."""
         s = jnp.sort(jnp.stack(jnp.broadcast_arrays(*indices)), 0)
+        return self._of_sorted(s) if self.table else _row_by_row(self._of_sorted, s)
+
+    def _of_sorted(self, s):
         value = [self.f[i] for i in s]
         error = [self.rounding[i] for i in s]
         for k in range(1, len(s)):
@@ -59,11 +67,11 @@ class DividedDifferences:
         return jnp.where(jnp.isnan(self.f)[s].any(0), jnp.nan, value[0])
 
     def _difference(self, s, value, error):
-        k, gap = len(s) - 1, self.gap[s[0], s[-1]]
+        k, gap = len(s) - 1, self.x[s[-1]] - self.x[s[0]]
         safe = jnp.where(gap > 0, gap, 1.0)
         recursion = (value[1] - value[0]) / safe.astype(value[0].dtype)
         rounding = jnp.where(gap > 0, (error[0] + error[1]) / safe, jnp.inf)
-        coefficients, truncation = (table[s[0], s[-1]] for table in self.pairs[k])
+        coefficients, truncation = self._on_hull(k, s[0], s[-1])
         position = [2 * (self.x[i] - self.x[s[0]]) / safe - 1 for i in s[1:-1]]
         means = _chebyshev_means(position, k, gap).astype(coefficients.dtype)
         integral = (coefficients * means).sum(-1) / factorial(k)
@@ -71,37 +79,45 @@ class DividedDifferences:
         better = rounding < truncation
         return jnp.where(better, recursion, integral), jnp.where(better, rounding, truncation)
 
+    def _on_hull(self, k, i, j):
+        if self.table:
+            return (x[i, j] for x in self.table[k - 1])
+        return next(self._on_hulls(i, j))
 
-def _on_hulls(f, values, value_rounding, x, gap, order):
-    """For k = 1..order the Chebyshev coefficients of f^(k) on every [x_i, x_j] and their error.
+    def _on_hulls(self, i, j):
+        """For k = 1, 2, ... the Chebyshev coefficients of f^(k) on [x_i, x_j], i <= j, and their error.
 
-    A tail that does not decay at some order j spoils every higher one, by gap^{j-k}: a kink in f is
-    invisible to its second derivative, but not to its first, and a jump is invisible to both, but not
-    to the difference of the values. Rounding is no kink. It is eps of the size that f^(j) has
-    nearby, not only on the hull, where f^(j) may vanish: about √|f^(j-1) f^(j+1)|.
-    """
-    nodes, transform = _chebyshev(x.dtype.name)
-    half = jnp.abs(gap) / 2
-    points = (x[:, None] + x[None, :])[..., None] / 2 + half[..., None] * nodes[None, None, :]
-    samples, ends = [], []
-    for _ in range(order):
-        f = _derivative(f)
-        samples.append(jax.vmap(f)(points.reshape(-1)).reshape(points.shape))
-        ends.append(jax.vmap(f)(x))
-    size = jnp.abs(values)
-    sizes = [jnp.maximum(*_pairs(size)), *(jnp.abs(y).max(-1) for y in samples)]
-    eps, spoiled = jnp.finfo(x.dtype).eps, jnp.zeros_like(half)
-    for k in range(1, order + 1):
-        y = samples[k - 1]
-        c = jnp.einsum("mq,ijq->ijm", transform.astype(y.dtype), y, precision="highest")
-        if k == 1:
-            jump = _jump(c, values, gap)
-            spoiled = _spoil(spoiled, jump, jnp.maximum(*_pairs(value_rounding)), half)
-        tail = jnp.maximum(jnp.abs(c[..., -1]) + jnp.abs(c[..., -2]), _missed(c, ends[k - 1]))
-        around = jnp.sqrt(sizes[k - 1]) * jnp.sqrt(sizes[k + 1]) if k < order else 0.0
-        rounding = eps * jnp.maximum(sizes[k], around)
-        yield c, spoiled + tail + rounding
-        spoiled = _spoil(spoiled, tail, rounding, half)
+        A tail that does not decay at some order j spoils every higher one, by gap^{j-k}: a kink in f is
+        invisible to its second derivative, but not to its first, and a jump is invisible to both, but
+        not to the difference of the values. Rounding is no kink. It is eps of the size that f^(j) has
+        nearby, not only on the hull, where f^(j) may vanish: about √|f^(j-1) f^(j+1)|.
+        """
+        x, eps = self.x, jnp.finfo(self.x.dtype).eps
+        nodes, transform = _chebyshev(x.dtype.name)
+        gap = x[j] - x[i]
+        half = jnp.abs(gap) / 2
+        nodes = nodes.reshape((1,) * half.ndim + (-1,))
+        points = (x[i] + x[j])[..., None] / 2 + half[..., None] * nodes
+        samples = [jax.vmap(f)(points.reshape(-1)).reshape(points.shape) for f in self.derivatives]
+        sizes = [_larger(jnp.abs(self.f), i, j), *(jnp.abs(y).max(-1) for y in samples)]
+        spoiled = jnp.zeros_like(half)
+        for k, (y, ends) in enumerate(zip(samples, self.ends, strict=True), 1):
+            c = jnp.einsum("mq,...q->...m", transform.astype(y.dtype), y, precision="highest")
+            if k == 1:
+                jump = _jump(c, self.f[j] - self.f[i], gap)
+                spoiled = _spoil(spoiled, jump, _larger(self.rounding, i, j), half)
+            tail = jnp.abs(c[..., -1]) + jnp.abs(c[..., -2])
+            tail = jnp.maximum(tail, _missed(c, ends[i], ends[j]))
+            last = k == len(samples)
+            around = 0.0 if last else jnp.sqrt(sizes[k - 1]) * jnp.sqrt(sizes[k + 1])
+            rounding = eps * jnp.maximum(sizes[k], around)
+            yield c, spoiled + tail + rounding
+            spoiled = _spoil(spoiled, tail, rounding, half)
+
+
+def _row_by_row(function, s):
+    """function(s), s (2, rows, columns), an eighth of the rows at a time, for the memory's sake."""
+    return lax.map(function, jnp.moveaxis(s, 1, 0), batch_size=-(-s.shape[1] // _PARTS))
 
 
 def _spoil(spoiled, tail, rounding, half):
@@ -110,21 +126,21 @@ def _spoil(spoiled, tail, rounding, half):
     return jnp.where(spoiled > 0, spoiled / half, 0.0)
 
 
-def _pairs(x):
-    return x[:, None], x[None, :]
+def _larger(x, i, j):
+    return jnp.maximum(x[i], x[j])
 
 
-def _jump(c, values, gap):
-    """How far the integral of f' over the hull of x_i, x_j is from f(x_j) - f(x_i)."""
+def _jump(c, difference, gap):
+    """How far the integral of f' over a hull is from the difference of f at its ends."""
     means = 1 / (1 - np.arange(0, _POINTS, 2) ** 2)  # of T_0, T_2, ... over [-1, 1]
-    mean = jnp.einsum("ijm,m->ij", c[..., ::2], means.astype(c.dtype.name), precision="highest")
-    return jnp.abs(values[None, :] - values[:, None] - gap.astype(mean.dtype) * mean)
+    mean = jnp.einsum("...m,m->...", c[..., ::2], means.astype(c.dtype.name), precision="highest")
+    return jnp.abs(difference - gap.astype(mean.dtype) * mean)
 
 
-def _missed(c, values):
-    """How far the series at the ends of the hull of x_i, x_j are from the values there."""
-    left, right = c[..., ::2].sum(-1) - c[..., 1::2].sum(-1), c.sum(-1)
-    return jnp.maximum(jnp.abs(left - values[:, None]), jnp.abs(right - values[None, :]))
+def _missed(c, left, right):
+    """How far the series at the ends of a hull are from the values there."""
+    even, odd = c[..., ::2].sum(-1), c[..., 1::2].sum(-1)
+    return jnp.maximum(jnp.abs(even - odd - left), jnp.abs(even + odd - right))
 
 
 def _movement(f, x):

@@ -64,7 +64,10 @@ def _open_form(values, differences, A, *directions):
     A = jnp.where(finite, A, jnp.zeros_like(A))  # LAPACK loops on infinities
     A, *_ = _halves(A)
     pairs = [_halves(E) for E in directions]
-    X, Y = _derivative(differences, A, pairs) if pairs else _value(values, A)
+    if len(pairs) == 1:
+        X, Y = _first_derivative(differences, A, *pairs)
+    else:
+        X, Y = _derivative(differences, A, pairs) if pairs else _value(values, A)
     result = jnp.concatenate([Y, X]) if jnp.iscomplexobj(A) else X
     return jnp.where(finite, result, jnp.nan)
 
@@ -79,6 +82,36 @@ def _value(values, A):
     U, s, Vh = jnp.linalg.svd(A, full_matrices=False)
     f = values(s)[None, :].astype(A.dtype)
     return matmul(U * f, Vh), matmul(U.conj() * f, Vh.conj())
+
+
+def _first_derivative(differences, A, pair):
+    """The blocks of D f(H)[[0, E; Fᵀ, 0]] as in `_derivative`, from n x n matrices and a thin SVD.
+
+    With K = Uᴴ E V, L = Vᴴ Fᵀ U, D^±_ij = f[σ_i, ±σ_j] and d_j = f[σ_j, 0], the sum over the
+    eigenvectors (u, ±v)/√2 and (u, 0) is
+
+        U (D⁺ ∘ (K + L)/2 + D⁻ ∘ (K - L)/2) Vᴴ + (I - U Uᴴ) E V diag(d) Vᴴ.
+
+    The other block is its like, of the conjugates of U and V, with F, Lᵀ and Kᵀ for E, K and L.
+    """
+    E, F = pair
+    m, n = A.shape
+    U, s, Vh = jnp.linalg.svd(A, full_matrices=False)
+    x = jnp.concatenate([-s, jnp.zeros_like(s, shape=int(m > n)), s[::-1]])
+    weight, j = differences(s, x, 1), jnp.arange(n)
+    positive = len(x) - 1 - j
+    plus, minus = (weight(positive[:, None], i[None, :]).astype(A.dtype) for i in (positive, j))
+    null = weight(jnp.array([[n]]), positive[None, :]).astype(A.dtype) if m > n else None
+
+    def block(U, Vh, EV, K, L):
+        inner = (plus * (K + L) + minus * (K - L)) / 2
+        if null is None:
+            return matmul(matmul(U, inner), Vh)
+        return matmul(matmul(U, inner - K * null) + EV * null, Vh)
+
+    EV, FV = matmul(E, Vh.mT.conj()), matmul(F, Vh.mT)
+    K, Lt = matmul(U.mT.conj(), EV), matmul(U.mT, FV)
+    return block(U, Vh, EV, K, Lt.mT), block(U.conj(), Vh.conj(), FV, Lt, K.mT)
 
 
 def _derivative(differences, A, pairs):
