@@ -99,9 +99,18 @@ def _step(equation, args, count, seen):
 def _while(args, count, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts):
     test, body = args[:cond_nconsts], args[cond_nconsts : cond_nconsts + body_nconsts]
     state = args[cond_nconsts + body_nconsts :]
-    while bool(eval_jaxpr(cond_jaxpr.jaxpr, cond_jaxpr.consts, *test, *state)[0]):
-        state = _call(body_jaxpr, [*body, *state], count, {})
-    return state
+    while True:
+        (going,) = eval_jaxpr(cond_jaxpr.jaxpr, cond_jaxpr.consts, *test, *state)
+        if not going.any():
+            return state
+        moved = _call(body_jaxpr, [*body, *state], count, {})
+        state = [_select(going, x, y) for x, y in zip(moved, state, strict=True)]
+
+
+def _select(going, x, y):
+    """Lanes of a vmap that are done stay as they are."""
+    axes = tuple(range(going.ndim, x.ndim))
+    return jax.numpy.where(jax.numpy.expand_dims(going, axes), x, y) if going.ndim else x
 
 
 def _scan(equation, args, count):

@@ -11,10 +11,14 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def where_needed(needed: jax.Array, function: Callable[[], jax.Array], otherwise: jax.Array):
-    """function() where `needed`, a scalar, is true; it is not called if no element needs it."""
+def where_needed(
+    needed: jax.Array, function: Callable, x: jax.Array, otherwise: jax.Array
+) -> jax.Array:
+    """function(x) where `needed`, a scalar, is true; it is not called if no element needs it."""
 
     def once(state):
-        return jnp.zeros_like(state[0]), function()
+        # The barrier ties x to the state: what does not depend on it, XLA moves out of the loop.
+        going, inside = lax.optimization_barrier((state[0], x))
+        return jnp.zeros_like(going), function(inside)
 
     return lax.while_loop(lambda state: state[0], once, (needed, otherwise))[1]

@@ -58,7 +58,7 @@ def _examine(A, L):
     if not, the factor of A that has columns of zeros instead."""
     pivots, entries = jnp.diagonal(L).real, jnp.diagonal(A).real
     exists = (pivots**2 > _rounding(A) * entries).all()
-    singular = where_needed(~exists, lambda: _semidefinite(A), jnp.zeros_like(A))
+    singular = where_needed(~exists, _semidefinite, A, jnp.zeros_like(A))
     return jnp.full(A.shape, exists, pivots.dtype), singular
 
 

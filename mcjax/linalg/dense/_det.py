@@ -79,7 +79,7 @@ def _cofactors(A):
     info, size = jnp.finfo(A.dtype), jnp.abs(product)
     condition = jnp.abs(A).sum(0).max() * jnp.abs(inverse).sum(0).max()
     regular = (condition < info.eps**-0.5) & (size > info.tiny / info.eps) & (size < info.max / 2)
-    return where_needed(~regular, lambda: _gradient(A), product * inverse.T)
+    return where_needed(~regular, _gradient, A, product * inverse.T)
 
 
 def _value(A, *directions):
