@@ -75,6 +75,20 @@ def test_every_corank(rank, order):
     assert error <= 100 * np.finfo(float).eps * size
 
 
+@pytest.mark.parametrize("small", [1e-3, 1e-6, 1e-9, 1e-12, 1e-300])
+def test_gradient_however_small_one_singular_value_is(small):
+    """det(A) A⁻ᵀ of one factorisation, or an SVD: conditioned by σ₁/σ_{n-1} alone, here 1."""
+    rng = np.random.default_rng(1)
+    U, V = (np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(2))
+    A = U * [1, 1, 1, small] @ V
+    truth = minors(A, 1)
+    tolerance = 50 * np.finfo(float).eps * np.linalg.norm(truth)
+    assert np.linalg.norm(jax.grad(det)(A) - truth) <= tolerance
+    batch = np.stack([np.eye(4), A, np.zeros((4, 4)), 2 * A])
+    for a, G in zip(batch, jax.jit(jax.vmap(jax.grad(det)))(batch), strict=True):
+        np.testing.assert_allclose(G, jax.grad(det)(a), rtol=0, atol=8 * tolerance)
+
+
 def test_hessian_of_five_by_five_of_rank_four():
     """JAX: NaN (its issue 2821)."""
     A = integers(4, 5)
