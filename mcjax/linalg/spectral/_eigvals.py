@@ -98,11 +98,19 @@ def _evaluate_pull(A, w, V, W, weights, *moving):
             lambda: _moved_core(T, W, same, weights),
             lambda: embed(weights),
         )
-        G = matmul(matmul(V, K), W).mT
+        left = matmul(V, K).mT
     else:
         weights = weights + jnp.where(_differ(A, w, same, weights), jnp.nan, 0)
-        G = matmul(W.mT * weights[..., None, :], V.mT)
-    return (G if jnp.iscomplexobj(A) else G.real,)
+        left = V.mT * weights[..., None]
+    return (_product(W.mT, left, not jnp.iscomplexobj(A)),)
+
+
+def _product(X, Y, real):
+    """X Y, or its real part alone, at half of the price."""
+    if not real:
+        return matmul(X, Y)
+    rows, columns = jnp.concatenate([X.real, -X.imag], -1), jnp.concatenate([Y.real, Y.imag], -2)
+    return matmul(rows, columns)
 
 
 def _moved_core(T, W, same, weights):
