@@ -3,7 +3,7 @@
 Tolerance. A stable algorithm returns what belongs to data perturbed by a few eps, so D^k f may be
 wrong by
 
-    UNITS n² eps (|T_k| + |T_{k+1}[..., r]|),      r a random perturbation of the data's size,
+    min(8 n², 50) eps (|T_k| + |T_{k+1}[..., r]|),      r a random perturbation of the data's size,
 
 with T_k the true D^k f: the condition number is computed, from the truth's own next derivative. At
 n = 1 it is as for n = 2, since there too an algorithm is a chain of products, each of which rounds.
@@ -19,6 +19,7 @@ from ._cases import _rng
 from ._jets import derivative
 
 UNITS = 8
+MOST = 50 / UNITS
 
 
 def along(f, d):
@@ -118,7 +119,7 @@ def assert_relative(got, truth, relative, what=""):
 def rounding(args, units=UNITS):
     args = tuple(map(np.asarray, args))
     n = max(a.shape[-1] for a in args if a.ndim)
-    return max(2, n) ** 2 * units * np.finfo(np.result_type(*args)).eps
+    return min(max(2, n) ** 2, MOST) * units * np.finfo(np.result_type(*args)).eps
 
 
 def judge(truth, args, *directions, units=UNITS):
