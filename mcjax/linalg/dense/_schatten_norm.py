@@ -40,7 +40,8 @@ def ky_fan_norm(A: Rectangle, k: int) -> Scalar:
       A has full rank), however singular values repeat otherwise. At a tie σ_k = σ_{k+1}, to
       rounding, the gradient is the mean of the subgradients there, and its derivatives are NaN.
 
-    Cost: one full SVD for the value and each derivative; a third derivative (m + n)³ weights.
+    Cost: the singular values; a gradient a thin SVD, a second derivative a full one, a third (m + n)³
+    weights.
     Source: Fan, Proc. Nat. Acad. Sci. 37 (1951) 760; Overton and Womersley, Math. Prog. 62 (1993) 321.
     """
     A = matrix(A, "ky_fan_norm")
@@ -98,8 +99,8 @@ def schatten_norm(A: Rectangle, p: float) -> Scalar:
       rounding, derivatives of order p or more do not exist unless p is even: NaN; the gradient
       always does (p = 1: `nuclear_norm`). At A = 0 it is the subgradient 0.
 
-    Cost: one full SVD for the value and each derivative, (m + n)^k divided differences in the k-th.
-    Source: Bhatia, Matrix Analysis (1997), section IV.2.
+    Cost: the singular values; a gradient a thin SVD, a k-th derivative a full one and (m + n)^k divided
+    differences. Source: Bhatia, Matrix Analysis (1997), section IV.2.
     """
     A = matrix(A, "schatten_norm")
     if not p >= 1:

@@ -8,7 +8,8 @@ So the derivatives of F are those of f(H) (`..functions._funm`), sums over divid
 ±σ and 0, and exact at any order where singular values repeat or vanish. H need not be decomposed:
 A = U Σ Vᴴ has its eigenvectors, (u, ±v)/√2 and those of the null spaces.
 
-Nor is H ever formed for tall A. F(Q B) = Q F(B) for Q with orthonormal columns, and A with its k
+A first derivative is a formula in singular values and vectors (`_first_derivative`). For others H is
+formed, but never of a tall A. F(Q B) = Q F(B) for Q with orthonormal columns, and A with its k
 directions lies in a space of k + 1 times as many columns as A has, so all that is large is one
 orthonormal basis of it. Wide A: F(Aᵀ) = F(A)ᵀ.
 

@@ -40,9 +40,9 @@ def svd_function(A: Rectangle, f: Callable) -> Rectangle:
       (a threshold) they are what JAX makes of f. If f(0) is not 0, F jumps where A loses rank: the
       value is one of many there, and derivatives are NaN.
 
-    Cost: one SVD; for a first derivative another, with a few products and (m + n)² values of f and
-    12 (m + n)² of f'; for the k-th, (m + n)^{k+1} divided differences, summed without storing them.
-    If A is tall or wide, the larger of m and n counts as at most 2k + 1 times the smaller.
+    Cost: one SVD; for a first derivative another, with four products and 24 values of f' for each pair
+    of singular values; for the k-th, (m + n)^{k+1} divided differences, summed without storing them,
+    where the larger of m and n counts as at most 2k + 1 times the smaller.
 
     Source: Noferini, SIAM J. Matrix Anal. Appl. 38 (2017) 434; Horn and Johnson, Topics in Matrix
     Analysis (1991), section 3.0.
