@@ -32,7 +32,14 @@ class Pencil(NamedTuple):
     sigma: jax.Array | None
 
     def S(self, X):
-        return self.solve(self.A(X) if self.sigma is None else self.B(X))
+        return self.solve(self._unsolved(X))
+
+    def rough(self, X):
+        """S X without refinement."""
+        return self.S(X) if self.T is None else self.T(self._unsolved(X))
+
+    def _unsolved(self, X):
+        return self.A(X) if self.sigma is None else self.B(X)
 
     def solve(self, X):
         """T X, and one step of refinement."""
