@@ -7,8 +7,12 @@ def _pair(rng, shape):
     return *inputs.off_the_cut(rng, shape), *inputs.gaussian(rng, shape)
 
 
+def _column(rng, shape):
+    return *inputs.off_the_cut(rng, shape), rng.standard_normal((*shape[:-1], 1))
+
+
 SIZES = (64, 256)
-INPUTS = {"randn/√n + 2": _pair}
+INPUTS = {"randn/√n + 2": _pair, "one column": _column}
 
 
 def mcjax():
@@ -21,14 +25,14 @@ def jax():
     from jax.numpy import vectorize
     from jax.numpy.linalg import lstsq
 
-    return vectorize(lambda A, b: lstsq(A, b)[0], signature="(n,n),(n,n)->(n,n)")
+    return vectorize(lambda A, b: lstsq(A, b)[0], signature="(n,n),(n,k)->(n,k)")
 
 
 def scipy():
     import numpy as np
     from scipy.linalg import lstsq
 
-    return np.vectorize(lambda A, b: lstsq(A, b)[0], signature="(n,n),(n,n)->(n,n)")
+    return np.vectorize(lambda A, b: lstsq(A, b)[0], signature="(n,n),(n,k)->(n,k)")
 
 
 def torch():
