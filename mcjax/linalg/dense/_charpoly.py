@@ -61,29 +61,41 @@ def charpoly(A: Square) -> Array:
         return jnp.ones_like(A, shape=(*A.shape[:-2], 1))
     real = not jnp.iscomplexobj(A)
     kind = np.result_type(A.dtype, "complex64")
-    scales = jnp.vectorize(partial(evaluate, _scales), signature="(n,n)->(n),(),(k),(k)")
-    d, size, r, t = scales(lax.stop_gradient(A))
+    scales = jnp.vectorize(partial(evaluate, _scales), signature="(n,n)->(n),(),(k),(k),(k)")
+    d, size, r, t, leading = scales(lax.stop_gradient(A))
     A = A * d[..., None, :] / d[..., :, None] / size[..., None, None].astype(A.dtype)
     circle, transform = (jnp.asarray(x, kind) for x in _circle(n, real))
     circle = jnp.expand_dims(circle, tuple(range(A.ndim - 2)))  # to (..., k, n, n)
 
-    def on_circle(scales):
+    def on_circle(x):
+        A, *scales = x
         r, t = (x[..., None, None, None].astype(kind) for x in scales)
         return det((r * circle - A[..., None, :, :].astype(kind)) / t)
 
     # One after the other: the threads of many SVDs at once and those of each wait for one another.
-    values = lax.map(on_circle, tuple(jnp.moveaxis(x, -1, 0) for x in (r, t)))
+    # Each with its own A, as JAX does not add up derivatives of a loop's constants on explicit meshes.
+    r0, t0 = (jnp.moveaxis(x, -1, 0) for x in (r, t))
+    values = lax.map(on_circle, (jnp.broadcast_to(A, (len(r0), *A.shape)), r0, t0))
     values = jnp.moveaxis(values, 0, -2)
-    powers = _powers(r / t, n)
-    largest = jnp.abs(lax.stop_gradient(values)).max(-1)
-    values = values - powers[..., -1:].astype(kind)
+    choose = jnp.vectorize(
+        lambda *args: evaluate(_weights, *args)[0], signature="(k,m),(k),(k),(),(n)->(k,n)"
+    )
+    weights = choose(lax.stop_gradient(values), r, t, size, d)
+    values = values - leading[..., None].astype(kind)
     c = jnp.einsum("...rk,kj->...rj", values, transform, precision="highest")
     c = c.real if real else c
-    factors = _powers(t * size[..., None], n)[..., 1:] / powers[..., -2::-1]
-    best = (largest[..., None] * factors).argmin(-2, keepdims=True)
-    factors, c = (jnp.take_along_axis(x, best, -2)[..., 0, :] for x in (factors, c))
-    c = factors.astype(c.dtype) * c
+    c = (jnp.where(weights == 0, 0, c) * weights.astype(c.dtype)).sum(-2)
     return jnp.pad(c, [(0, 0)] * (c.ndim - 1) + [(1, 0)], constant_values=1)
+
+
+def _weights(values, r, t, size, d):
+    """For every coefficient the factor of its best circle, and 0 for the others."""
+    n = len(d)
+    powers = _powers(r / t, n)
+    factors = _powers(t * size, n)[:, 1:] / powers[:, -2::-1]
+    errors = jnp.abs(values).max(1)[:, None] * factors
+    best = jnp.arange(len(r))[:, None] == errors.argmin(0)[None, :]
+    return (jnp.where(best, factors, 0),)
 
 
 def _powers(x, n):
@@ -93,11 +105,12 @@ def _powers(x, n):
 
 
 def _scales(A):
-    """The diagonal of D, the size of D⁻¹ A D, and in its units radii r and the scale t of r + σ."""
+    """The diagonal of D, the size of D⁻¹ A D, and in its units radii r, the scale t of r + σ, (r/t)ⁿ."""
     d = _balance(A)
     A = A * d[None, :] / d[:, None]
     size = _size(A)
-    return d, size, *_radii(A / size.astype(A.dtype))
+    r, t = _radii(A / size.astype(A.dtype))
+    return d, size, r, t, _powers(r / t, len(A))[:, -1]
 
 
 def _radii(A):
