@@ -22,7 +22,7 @@ def adjugate(A: Square) -> Square:
       adj(A), (..., n, n): det(A) A⁻¹ at a regular A, of rank one at rank n - 1, and zero below.
 
     Cost: an LU factorisation and an inverse, and an SVD if A is nearly singular; a derivative of order
-    k an SVD and n^{k+1} products. Source: Stewart, On the
-    adjugate matrix, Linear Algebra Appl. 283 (1998) 151.
+    k an SVD and n^{k+1} products. Source: Stewart, On the adjugate matrix, Linear Algebra Appl. 283
+    (1998) 151.
     """
     return derivative(Determinant(), square(A, "adjugate")).mT

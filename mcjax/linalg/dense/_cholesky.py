@@ -39,9 +39,8 @@ def cholesky(A: Square, *, upper: bool = False) -> Square:
     Errors: L Lᴴ = A to 10 n eps √(a_ii a_jj). A pivot below n eps a_jj is zero. Without a permutation
       rounding may hide a singular A, if leading blocks are close to singular too: NaN.
 
-    Cost: n³/3 flops, and as many again if A is singular. Source: Higham, Accuracy and
-    Stability (2002), chapter 10; Murray, Differentiation of the Cholesky decomposition (2016),
-    arXiv 1602.07527.
+    Cost: n³/3 flops, and as many again if A is singular. Source: Higham, Accuracy and Stability (2002),
+    chapter 10; Murray, Differentiation of the Cholesky decomposition (2016), arXiv 1602.07527.
     """
     A = hermitian_part(square(A, "cholesky"))
     if A.size == 0:

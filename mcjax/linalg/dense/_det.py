@@ -10,8 +10,7 @@ and the coefficient of t₁...t_k, which is D^k det(A)[E₁..E_k], is
 
 At k = 1 this is tr(adj(A) E) with adj(A) = det(U) det(Vᴴ) V diag(p) Uᴴ, or, where A is well enough
 conditioned, det(A) A⁻¹. The products p that leave indices out are products of ranges of the σ's, formed
-without division. det is a scalar potential, so
-`_core._potential` needs no more.
+without division. det is a scalar potential, so `_core._potential` needs no more.
 """
 
 from dataclasses import dataclass

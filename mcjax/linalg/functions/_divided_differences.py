@@ -30,7 +30,7 @@ import numpy as np
 from jax import lax
 
 _POINTS = 12
-_PARTS = 8
+_PARTS = 8  # of the rows of first differences: what is held of them at once is an eighth
 _KINK = 1000  # times the rounding error of f^(k): what does not decay and is larger is a kink
 
 
