@@ -6,6 +6,8 @@ from operator import add
 import jax.numpy as jnp
 from jax import lax
 
+from ._power_of_two import size
+
 TINY = 8  # up to this size a batched product is faster as n fused outer products (measured)
 
 
@@ -33,5 +35,6 @@ def add_diagonal(X, d):
 
 
 def norm(X):
-    """Frobenius norms of a stack, (..., 1, 1)."""
-    return jnp.sqrt((jnp.abs(X) ** 2).sum((-2, -1), keepdims=True))
+    """Frobenius norms of a stack, (..., 1, 1), wherever they are in range: squares may not be."""
+    unit = size(lax.stop_gradient(X))
+    return unit.real * jnp.sqrt((jnp.abs(X / unit) ** 2).sum((-2, -1), keepdims=True))

@@ -16,6 +16,7 @@ from jax import lax
 
 from ..._core._check import square
 from ..._core._evaluate import evaluate
+from ..._core._power_of_two import size
 from ..._core._shapes import Scalar, Square
 from ._expm import expm
 
@@ -76,7 +77,7 @@ def branch_distance(A: Square) -> Scalar:
 
 
 def _eigenvalues(A):
-    return (jnp.linalg.eig(A)[0] if A.size else A[..., 0],)
+    return (jnp.linalg.eig(A / size(A))[0] if A.size else A[..., 0],)
 
 
 def _condition(f, A):

@@ -33,11 +33,13 @@ class Root(NamedTuple):
     simple: jax.Array
 
 
-def eigenpair(M, s, v, maxiter=None) -> Root:
-    """The root of F near (s, v), by a few steps, or by up to maxiter of them."""
+def eigenpair(M, s, v, scale, maxiter=None) -> Root:
+    """The root of F near (s, v), by a few steps, or by up to maxiter of them.
+
+    scale: the size of what M(s) is made of, which cancels where M(s) = 0.
+    """
     s, v = lax.stop_gradient((s, v))
     k, (c, d) = len(s), (v.conj(), s.conj() / jnp.vdot(s, s))
-    scale = _norm(lax.stop_gradient(M(s)))
     scale = jnp.where(scale > 0, scale, 1).astype(v.dtype)
 
     def equations(x):

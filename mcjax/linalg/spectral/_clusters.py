@@ -30,7 +30,7 @@ SPREAD = 1e5
 def labels(w):
     """The number of the cluster of every eigenvalue, w ascending."""
     least = jnp.finfo(w.dtype).eps ** (2 / 3) * _size(w)
-    return numbered(w[..., 1:] - w[..., :-1] > least)
+    return numbered(w[..., 1:] - w[..., :-1] > least)[..., : w.shape[-1]]  # none of none
 
 
 def numbered(apart):

@@ -19,6 +19,7 @@ from jax.interpreters import ad
 
 from ..._core._evaluate import evaluate
 from ..._core._matmul import add_diagonal, matmul, norm
+from ..._core._power_of_two import size
 from ._clusters import has_twin
 from ._decomposition import diagonal, embed, forbid, inverse_gaps
 from ._multiplets import conditions, is_defective, multiplets, unsplit
@@ -31,12 +32,22 @@ def decomposed(A):
     """w, V and W, not differentiable."""
     finite = jnp.isfinite(A).all((-2, -1), keepdims=True)
     A = jnp.where(finite, A, jnp.zeros_like(A))  # LAPACK loops on infinities
+    unit = size(A)
+    A = A / unit
     first = _plain(A)
     again = unsplit(A, first[0], first[2]) | _inaccurate(A, *first)
     w, V, W = lax.cond(again.any(), lambda: _where(again, _reflected(A), first), lambda: first)
     twin = has_twin(multiplets(A, w, W))[..., None]
     W = lax.cond(twin.any(), lambda: jnp.where(twin, jnp.linalg.inv(V), W), lambda: W)
-    return jnp.where(finite[..., 0], w, jnp.nan), *(jnp.where(finite, X, jnp.nan) for X in (V, W))
+    w = jnp.where(finite[..., 0], w * unit[..., 0].astype(w.dtype), jnp.nan)
+    return w, *(jnp.where(finite, X, jnp.nan) for X in (V, W))
+
+
+def plain_eigenvalues(A):
+    """LAPACK's; those of matrices close to 0 or infinity it gets wrong by factors: not in these units."""
+    unit = size(A)
+    w = jnp.linalg.eigvals(A / unit)
+    return w * unit[..., 0].astype(w.dtype)
 
 
 def _plain(A):

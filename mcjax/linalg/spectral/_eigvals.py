@@ -28,7 +28,7 @@ from ..._core._matmul import matmul, norm, row_minus_column
 from ..._core._shapes import Square
 from ._clusters import cluster_mean, has_twin, inside
 from ._decomposition import diagonal, embed
-from ._eigenpairs import eigenpairs, reflection, tied
+from ._eigenpairs import eigenpairs, plain_eigenvalues, reflection, tied
 from ._multiplets import is_defective, multiplets
 from ._native import native_primitive, zero
 
@@ -55,7 +55,7 @@ def _one_sided(T, same, turns):
     c = jnp.argmax(same, -1)  # the first of the multiplet: a number of it
     apart = (4 * norm(T)[..., 0] * c.astype(T.real.dtype)).astype(T.dtype)
     blocks = inside(T, same & turns[..., None]) + embed(diagonal(T) + apart)
-    moved = jnp.linalg.eigvals(reflection(blocks)[1])
+    moved = plain_eigenvalues(reflection(blocks)[1])
     # Those of one multiplet are next to each other, by c or by the real part of its block.
     mine = _rank(moved.real)[..., None, :] == _rank(c)[..., :, None]
     slopes = jnp.where(mine, moved[..., None, :], 0).sum(-1)
@@ -76,7 +76,7 @@ def _evaluate_values(A, *pairs):
     if pairs:
         return (pairs[0],)
     finite = jnp.isfinite(A).all((-2, -1), keepdims=True)
-    w = jnp.linalg.eigvals(jnp.where(finite, A, jnp.zeros_like(A)))  # LAPACK loops on infinities
+    w = plain_eigenvalues(jnp.where(finite, A, jnp.zeros_like(A)))  # LAPACK loops on infinities
     return (jnp.where(finite[..., 0], w, jnp.nan),)
 
 

@@ -1,5 +1,7 @@
 """Sums of eigenvalues, which are smooth where single eigenvalues are not (`_selected_sum`)."""
 
+from numbers import Integral
+
 import jax.numpy as jnp
 
 from ..._core._check import hermitian_part, square
@@ -28,7 +30,7 @@ def eigvalsh_sum(A: Square, select: int | slice | tuple) -> Scalar:
     A = hermitian_part(square(A, "eigvalsh_sum"))
     if not A.size:
         return jnp.zeros_like(A.real, shape=A.shape[:-2])
-    if isinstance(select, int):
+    if isinstance(select, Integral):
         if not 0 <= select <= A.shape[-1]:
             raise ValueError(
                 f"eigvalsh_sum: k must be one of 0..{A.shape[-1]}, got {select}; "

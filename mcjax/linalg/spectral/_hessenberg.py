@@ -132,6 +132,8 @@ def _turn(H, M):
 def _columns(H, rhs):
     """(*), its right-hand side moved one column to the right."""
     n, i = len(H), jnp.arange(len(H))
+    if n < 2:
+        return 0 * rhs
     subdiagonal = jnp.diagonal(H, -1)
     rounding = _ZERO * n * jnp.finfo(H.dtype).eps * norm(H)[0]
     subdiagonal = jnp.where(jnp.abs(subdiagonal) <= rounding, jnp.nan, subdiagonal)
@@ -144,7 +146,7 @@ def _columns(H, rhs):
         above = jnp.where(i <= j, -W[j + 1].conj(), 0)
         return W.at[:, j + 1].set(new + above), None
 
-    W = lax.scan(column, rhs * 0, jnp.arange(max(n - 1, 0)))[0]
+    W = lax.scan(column, rhs * 0, jnp.arange(n - 1))[0]
     return _lower(W)
 
 

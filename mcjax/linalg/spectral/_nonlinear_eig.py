@@ -67,7 +67,8 @@ def nonlinear_eig(
     if v0 is None:
         v0 = jnp.linalg.svd(lax.stop_gradient(matrix(s)))[2][-1].conj()
     v0 = jnp.asarray(v0, dtype)
-    root = eigenpair(matrix, s, v0 / jnp.linalg.norm(v0).astype(dtype), maxiter)
+    scale = jnp.linalg.norm(lax.stop_gradient(matrix(s)))
+    root = eigenpair(matrix, s, v0 / jnp.linalg.norm(v0).astype(dtype), scale, maxiter)
     found = jnp.where(root.converged, 1, jnp.nan).astype(dtype)
     value, vector = (only_if(root.simple, x) * found for x in (root.s[0], root.v))
     return NonlinearEig(value, vector, root.residual, root.converged)

@@ -53,9 +53,8 @@ def polyeig(*coefficients: Square) -> PolyEig:
     """
     if len(coefficients) < 2:
         raise ValueError("polyeig: pass A0 and A1, or more coefficients, each (..., n, n)")
-    coefficients = same_dtype(
-        *(square(A, "polyeig") for A in coefficients), jnp.zeros((), jnp.complex64)
-    )[:-1]
+    coefficients = same_dtype(*(square(A, "polyeig") for A in coefficients))
+    coefficients = [A.astype(np.result_type(A.dtype, "complex64")) for A in coefficients]
     sizes = {A.shape[-1] for A in coefficients}
     if len(sizes) > 1:
         raise ValueError(f"polyeig: coefficients must have one size, got {sorted(sizes)}")
@@ -81,10 +80,15 @@ def _pairs(*coefficients):
     scaled = A * jnp.stack([gamma**k for k in range(m + 1)])[:, None, None]
     point, X = _start(lax.stop_gradient(scaled))
 
-    def family(s):
-        return sum(s[0] ** k * s[1] ** (m - k) * scaled[k] for k in range(m + 1))
+    sizes = norm(lax.stop_gradient(scaled))
 
-    root = jax.vmap(lambda s, v: eigenpair(family, s, v))(point, X)
+    def family(s, terms):
+        return sum(s[0] ** k * s[1] ** (m - k) * terms[k] for k in range(m + 1))
+
+    def refined(s, v):
+        return eigenpair(lambda s: family(s, scaled), s, v, family(jnp.abs(s), sizes)[0, 0])
+
+    root = jax.vmap(refined)(point, X)
     alpha, beta = root.s[:, 0], root.s[:, 1]
     rounding = _INFINITE * m * n * jnp.finfo(A.dtype).eps
     infinite = jnp.abs(beta) <= rounding * jnp.abs(alpha)
