@@ -127,7 +127,7 @@ def seeing_all(double: Callable, close: Callable, improve: Callable, A, G, Q):
 
     Args:
       close: A, G, X₀ ↦ A and G of the closed loop of X₀.
-      improve: A, G, Q, X ↦ X after a step of Newton's method, and the residual before it.
+      improve: A, G, Q, X ↦ X after a step of Newton's method.
     """
     none = jnp.zeros_like(Q)
 
@@ -135,7 +135,7 @@ def seeing_all(double: Callable, close: Callable, improve: Callable, A, G, Q):
         tau = (norm(Q) + norm(A) * (norm(A) / norm(G))).astype(A.dtype)
         X0 = double(A, G, add_diagonal(Q, tau))
         X = X0 + double(*close(A, G, X0), add_diagonal(none, -tau))
-        X = lax.fori_loop(0, 3, lambda _, X: improve(A, G, Q, X)[0], X)  # τ may be far too large
+        X = lax.fori_loop(0, 3, lambda _, X: improve(A, G, Q, X), X)  # τ may be far too large
         # Rounding makes one eigenvalue √eps within the circle of two on it: closer ones do not count.
         return X + double(*close(A, G, X), none, most=jnp.finfo(A.dtype).nmant // 2)
 

@@ -31,12 +31,12 @@ from ._two_sided import sylvester
 
 
 def solve_continuous_are(
-    A: Square,
-    B: Rectangle,
-    Q: Square,
-    R: Square,
-    E: Square | None = None,
-    S=None,
+    a: Square,
+    b: Rectangle,
+    q: Square,
+    r: Square,
+    e: Square | None = None,
+    s=None,
     *,
     with_info: bool = False,
 ) -> Square | tuple[Square, EquationInfo]:
@@ -45,9 +45,9 @@ def solve_continuous_are(
     SciPy's `solve_continuous_are`, differentiable in every argument at every order.
 
     Args:
-      A: (..., n, n), B: (..., n, m), with broadcasting batches.
-      Q, R: (..., n, n), (..., m, m). Their Hermitian parts are used. R and E have inverses.
-      E, S: (..., n, n), (..., n, m): I and 0 if they are not given.
+      a, b: A, (..., n, n), and B, (..., n, m), with broadcasting batches.
+      q, r: Q, (..., n, n), and R, (..., m, m). Their Hermitian parts are used. R and E have inverses.
+      e, s: E, (..., n, n), and S, (..., n, m): I and 0 if they are not given.
       with_info: return an `EquationInfo` too.
 
     Returns:
@@ -61,7 +61,7 @@ def solve_continuous_are(
     where Q does not see an unstable mode, or there is no X. Source: Chu, Fan and Lin, Linear Algebra
     Appl. 396 (2005) 55; Kleinman, IEEE Trans. Autom. Control 13 (1968) 114.
     """
-    A, G, Q = _riccati.reduced(A, B, Q, R, E, S, "solve_continuous_are")
+    A, G, Q = _riccati.reduced(a, b, q, r, e, s, "solve_continuous_are")
     X = root(_algorithm, _tangent, A, G, Q) if A.size else A
     return (X, _info(X, A, G, Q)) if with_info else X
 
@@ -81,17 +81,20 @@ def _tangent(X, parameters, directions):
 def _algorithm(A, G, Q):
     s = _riccati.scale(G, Q).astype(A.dtype)
     G, Q = G * s, Q / s
-    X = _riccati.seeing_all(_double, _close, _improve, A, G, Q)
-    X, residual = _improve(A, G, Q, X)
-    size = 2 * norm(A) * norm(X) + norm(G) * norm(X) ** 2 + norm(Q)
-    return s * _riccati.unless_wrong(X, residual, size)
+    X = _improve(A, G, Q, _riccati.seeing_all(_double, _close, _improve, A, G, Q))
+    size = 2 * norm(matmul(X, A)) + norm(matmul(matmul(X, G), X)) + norm(Q)
+    return s * _riccati.unless_wrong(X, _residual(A, G, Q, X), size)
 
 
 def _improve(A, G, Q, X):
-    """X after a step of Newton's method, and the residual before it."""
-    XA, XG = matmul(X, A), matmul(X, G)
-    residual = hermitian_part(XA + adj(XA) - matmul(XG, X) + Q)
-    return hermitian_part(X + sylvester.estimate(-residual, adj(A) - XG)), residual
+    """X after a step of Newton's method."""
+    closed = adj(A) - matmul(X, G)
+    return hermitian_part(X + sylvester.estimate(-_residual(A, G, Q, X), closed))
+
+
+def _residual(A, G, Q, X):
+    XA = matmul(X, A)
+    return hermitian_part(XA + adj(XA) - matmul(matmul(X, G), X) + Q)
 
 
 def _double(A, G, Q, **options):

@@ -17,23 +17,23 @@ from ._two_sided import sylvester
 
 
 def solve_continuous_lyapunov(
-    A: Square, Q: Square, *, with_info: bool = False
+    a: Square, q: Square, *, with_info: bool = False
 ) -> Square | tuple[Square, EquationInfo]:
     """X with A X + X Aᴴ = Q: SciPy's `solve_continuous_lyapunov`, differentiable in A and Q.
 
     Args:
-      A: (..., n, n), of any spectrum that leaves X unique. Q: (..., n, n), Hermitian or not; batches
-        broadcast.
+      a, q: A, (..., n, n), of any spectrum that leaves X unique, and Q, (..., n, n), Hermitian or not;
+        batches broadcast.
       with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, n). NaN where A has eigenvalues λ and -λ̄ to rounding: no X, or no unique one.
 
-    Cost: about 40 products if A or -A is stable, else one eigendecomposition and 3n triangular solves of
+    Cost: about 40 products if A or -A is stable, else one Schur decomposition and 3n triangular solves of
     size n; a gradient reuses the factors. Source: Smith, SIAM J. Appl. Math. 16 (1968) 198; Bartels and
     Stewart, Comm. ACM 15 (1972) 820.
     """
-    A, Q = pair(A, Q, "solve_continuous_lyapunov")
+    A, Q = pair(a, q, "solve_continuous_lyapunov")
     X = sylvester.solve_adjoint(A, Q)
     return (X, equation_info(X, matmul(A, X), matmul(X, A.mT.conj()), -Q)) if with_info else X
 

@@ -23,12 +23,12 @@ from ._two_sided import stein
 
 
 def solve_discrete_are(
-    A: Square,
-    B: Rectangle,
-    Q: Square,
-    R: Square,
-    E: Square | None = None,
-    S=None,
+    a: Square,
+    b: Rectangle,
+    q: Square,
+    r: Square,
+    e: Square | None = None,
+    s=None,
     *,
     with_info: bool = False,
 ) -> Square | tuple[Square, EquationInfo]:
@@ -37,15 +37,16 @@ def solve_discrete_are(
     SciPy's `solve_discrete_are`, differentiable in every argument at every order.
 
     Args:
-      A: (..., n, n), B: (..., n, m), with broadcasting batches.
-      Q, R: (..., n, n), (..., m, m). Their Hermitian parts are used. R and E have inverses.
-      E, S: (..., n, n), (..., n, m): I and 0 if they are not given.
+      a, b: A, (..., n, n), and B, (..., n, m), with broadcasting batches.
+      q, r: Q, (..., n, n), and R, (..., m, m). Their Hermitian parts are used. R and E have inverses.
+      e, s: E, (..., n, n), and S, (..., n, m): I and 0 if they are not given.
       with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, n), Hermitian: the one for which A - B (R + Bᴴ X B)⁻¹ (Bᴴ X A + Sᴴ) - λ E has all
       eigenvalues in the open unit disc. NaN where there is none: an unstable mode that B does not
-      reach, an eigenvalue of the symplectic pencil of modulus 1, a singular R or E.
+      reach, an eigenvalue of the symplectic pencil of modulus 1, a singular R or E (though a singular R
+      may have an X: SciPy finds it).
 
     Errors: eps times the condition of the equation, and of R and E, which are inverted.
 
@@ -53,7 +54,7 @@ def solve_discrete_are(
     where Q does not see an unstable mode, or there is no X. Source: Chu, Fan, Lin and Wang, Int. J.
     Control 77 (2004) 767; Hewer, IEEE Trans. Autom. Control 16 (1971) 382.
     """
-    A, G, Q = _riccati.reduced(A, B, Q, R, E, S, "solve_discrete_are")
+    A, G, Q = _riccati.reduced(a, b, q, r, e, s, "solve_discrete_are")
     X = root(_algorithm, _tangent, A, G, Q) if A.size else A
     return (X, _info(X, A, G, Q)) if with_info else X
 
@@ -78,17 +79,23 @@ def _closed_loop(A, G, X):
 def _algorithm(A, G, Q):
     s = _riccati.scale(G, Q).astype(A.dtype)
     G, Q = G * s, Q / s
-    X = _riccati.seeing_all(_riccati.doubling, _close, _improve, A, G, Q)
-    X, residual = _improve(A, G, Q, X)
-    size = norm(A) ** 2 * norm(X) + norm(X) + norm(Q)
-    return s * _riccati.unless_wrong(X, residual, size)
+    X = _improve(A, G, Q, _riccati.seeing_all(_riccati.doubling, _close, _improve, A, G, Q))
+    residual = _residual(A, Q, X, _closed(A, G, X))
+    return s * _riccati.unless_wrong(X, residual, norm(residual + X - Q) + norm(X) + norm(Q))
 
 
 def _improve(A, G, Q, X):
-    """X after a step of Newton's method, and the residual before it."""
-    closed = jnp.linalg.solve(add_diagonal(matmul(G, X), 1.0), A)
-    residual = hermitian_part(matmul(adj(A), matmul(X, closed)) - X + Q)
-    return hermitian_part(X + stein.estimate(residual, adj(closed))), residual
+    """X after a step of Newton's method."""
+    closed = _closed(A, G, X)
+    return hermitian_part(X + stein.estimate(_residual(A, Q, X, closed), adj(closed)))
+
+
+def _closed(A, G, X):
+    return jnp.linalg.solve(add_diagonal(matmul(G, X), 1.0), A)
+
+
+def _residual(A, Q, X, closed):
+    return hermitian_part(matmul(adj(A), matmul(X, closed)) - X + Q)
 
 
 def _close(A, G, X):

@@ -13,23 +13,23 @@ from ._two_sided import stein
 
 
 def solve_discrete_lyapunov(
-    A: Square, Q: Square, *, with_info: bool = False
+    a: Square, q: Square, *, with_info: bool = False
 ) -> Square | tuple[Square, EquationInfo]:
     """X with A X Aᴴ - X + Q = 0: SciPy's `solve_discrete_lyapunov`, differentiable in A and Q.
 
     Args:
-      A: (..., n, n), of any spectrum that leaves X unique. Q: (..., n, n), Hermitian or not; batches
-        broadcast.
+      a, q: A, (..., n, n), of any spectrum that leaves X unique, and Q, (..., n, n), Hermitian or not;
+        batches broadcast.
       with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, n). NaN where A has eigenvalues λ and 1/λ̄ to rounding: no X, or no unique one.
 
-    Cost: about 40 products if all |λ| < 1, else one eigendecomposition and 3n triangular solves of size
+    Cost: about 40 products if all |λ| < 1, else one Schur decomposition and 3n triangular solves of size
     n; a gradient reuses the factors. Source: Smith, SIAM J. Appl. Math. 16 (1968) 198; Kitagawa, Int. J.
     Control 25 (1977) 745.
     """
-    A, Q = pair(A, Q, "solve_discrete_lyapunov")
+    A, Q = pair(a, q, "solve_discrete_lyapunov")
     X = stein.solve_adjoint(A, Q)
     return (X, _info(X, A, Q)) if with_info else X
 

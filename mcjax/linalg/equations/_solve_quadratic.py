@@ -81,8 +81,9 @@ def _algorithm(A, B, C):
     M = matmul(A, X) + B
     residual = matmul(M, X) + C
     P, step = jnp.split(-jnp.linalg.solve(M, jnp.concatenate([A, residual], -1)), 2, -1)
-    size = norm(A) * norm(X) ** 2 + norm(B) * norm(X) + norm(C)
-    return unless_wrong(X + stein.estimate(step, P, X), residual, size)
+    X = X + stein.estimate(step, P, X)
+    terms = matmul(matmul(A, X), X), matmul(B, X), C
+    return unless_wrong(X, sum(terms), sum(map(norm, terms)))
 
 
 def _cyclic_reduction(A, B, C):

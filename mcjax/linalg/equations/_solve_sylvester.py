@@ -17,24 +17,24 @@ from ._two_sided import sylvester
 
 
 def solve_sylvester(
-    A: Square, B: OtherSquare, Q: Rectangle, *, with_info: bool = False
+    a: Square, b: OtherSquare, q: Rectangle, *, with_info: bool = False
 ) -> Rectangle | tuple[Rectangle, EquationInfo]:
     """X with A X + X B = Q: SciPy's `solve_sylvester`, differentiable in A, B and Q.
 
     Args:
-      A: (..., n, n), B: (..., m, m), Q: (..., n, m), with broadcasting batches.
+      a, b, q: A, (..., n, n), B, (..., m, m), and Q, (..., n, m), with broadcasting batches.
       with_info: return an `EquationInfo` too.
 
     Returns:
       X, (..., n, m). NaN where A and -B share an eigenvalue to rounding: no X, or no unique one.
 
     Cost: about 40 products if the eigenvalues of A and of B all have positive real parts, or all
-    negative ones; else two eigendecompositions and 3m triangular solves of size n. A gradient reuses the
+    negative ones; else two Schur decompositions and 3m triangular solves of size n. A gradient reuses the
     factors. Source: Smith, SIAM J. Appl. Math. 16 (1968) 198; Bartels and Stewart, Comm. ACM 15 (1972)
     820; Higham, Accuracy and Stability (2002), chapter 16.
     """
-    A, B = square(A, "solve_sylvester"), square(B, "solve_sylvester")
-    A, B, Q = same_dtype(A, B, matrix(Q, "solve_sylvester"))
+    A, B = square(a, "solve_sylvester"), square(b, "solve_sylvester")
+    A, B, Q = same_dtype(A, B, matrix(q, "solve_sylvester"))
     if Q.shape[-2:] != (A.shape[-1], B.shape[-1]):
         raise ValueError(
             f"solve_sylvester: A X + X B = Q needs Q of shape {(A.shape[-1], B.shape[-1])} for A "

@@ -13,13 +13,20 @@ leaves undone two steps of refinement do, so that all give the same X, on any de
    and C = 2p (A + p)⁻¹ Q (B + p)⁻¹. They contract if all eigenvalues of A and B lie on p's side of the
    imaginary axis, fastest for p near the geometric mean of their moduli. Products alone: no
    decomposition, and the same powers serve every right-hand side and, transposed, every gradient.
-3. Else as Bartels and Stewart (1972) do, without a Schur decomposition, which no GPU has. The
-   eigenvectors V of A are computed to backward stability even where they are nearly parallel; V = U R
-   with U unitary, and Uᴴ A U = R Λ R⁻¹ is upper triangular up to eps times the condition of V. So
+3. Else as Bartels and Stewart (1972) do,
 
-       A = U T Uᴴ + small,   B = W S Wᴴ + small,   T Y + Y S = Uᴴ Q W,   X = U Y Wᴴ,
+       A = U T Uᴴ,   B = W S Wᴴ,   T Y + Y S = Uᴴ Q W,   X = U Y Wᴴ,
 
-   column by column. Multiple and defective eigenvalues cost digits of the factors, not of X.
+   column by column. No GPU has a Schur decomposition. There the eigenvectors V of A are computed, to
+   backward stability even where they are nearly parallel; V = U R with U unitary, and Uᴴ A U = R Λ R⁻¹ is
+   upper triangular up to eps times the condition of V.
+
+   M is singular where it has a singular value 0, which rounding leaves at eps ‖M‖; the eigenvalues of a
+   defective M are much farther from 0. So its least singular value is estimated: from a Q without a
+   pattern X = M⁻¹ Q, and ‖X‖ is about ‖Q‖ over that and √(n m).
+
+Rounding is measured by ‖A‖, which a unit of one unknown may make as large as it likes. So 2 and 3 see
+A = D Â D⁻¹ with Â balanced, D diagonal (Osborne 1960), and X̂ = D⁻¹ X F.
 
 For B = Aᴴ one side is the adjoint of the other, and is not computed.
 """
@@ -37,23 +44,30 @@ from jax.scipy.linalg import solve_triangular
 from ..._core._matmul import add_diagonal, matmul
 from ..._core._power_of_two import nearest
 from ..._core._solve import sealed_solve
+from ._balancing import balancing
 
 _SMALL = 16  # n m, up to which an inverse of K is cheaper than doubling (measured)
+_LEAST = 10  # times eps ‖M‖: a singular value below is 0
 _MOST_POWERS = 10  # eigenvalues within a factor 10⁴ of each other; beyond, eigenvectors are cheaper
 
 
 class Side(NamedTuple):
-    """What is known of A: its map into C, powers of U, and a unitary triangularisation."""
+    """What is known of Â: its map into C, powers of U, a unitary triangularisation; and the diagonal of D."""
 
     into: jax.Array
     powers: jax.Array
     unitary: jax.Array
     triangle: jax.Array
+    units: jax.Array
 
     def transposed(self):
         """The side of Aᵀ. With J reversing an order, J Tᵀ J is upper triangular."""
         return Side(
-            self.into.mT, self.powers.mT, self.unitary[:, ::-1].conj(), self.triangle[::-1, ::-1].mT
+            self.into.mT,
+            self.powers.mT,
+            self.unitary[:, ::-1].conj(),
+            _flipped(self.triangle),
+            1 / self.units,
         )
 
     def adjoint(self):
@@ -74,7 +88,7 @@ class TwoSided:
       into: (left side, right side, p, Q) ↦ C.
       column: (T, s) ↦ the triangular matrix that acts on a column of Y, and (T, v) ↦ what the sum v of
         earlier columns adds to its right-hand side.
-      gap: eigenvalues (t, s) ↦ those of M, and their size before anything cancels.
+      size: (‖A‖, ‖B‖) ↦ ‖M‖.
     """
 
     apply: Callable
@@ -82,7 +96,7 @@ class TwoSided:
     contraction: Callable
     into: Callable
     column: tuple[Callable, Callable]
-    gap: Callable
+    size: Callable
 
     def solve(self, A, B, Q):
         """X with M X = Q over stacks of one batch and one dtype."""
@@ -146,20 +160,30 @@ class TwoSided:
 
     def factor(self, *matrices):
         """The sides of the matrices, p, and the number of powers, negative where doubling fails."""
+        units = [balancing(A) for A in matrices]
+        matrices = [A / d[:, None] * d[None, :] for A, d in zip(matrices, units, strict=True)]
         contractions, into, p = self.contraction(matrices)
         powers, steps = _powers(contractions)
 
         def triangularised():
             pairs = [_triangularise(A) for A in matrices]
-            t, s = jnp.diagonal(pairs[0][1]), jnp.diagonal(pairs[-1][1])
-            gap, size = self.gap(t, s if len(pairs) == 2 else s.conj())
-            unique = gap > 10 * max(len(t), len(s)) * jnp.finfo(size.dtype).eps * size
+            unique = self._unique(
+                pairs[0][1], pairs[1][1] if pairs[1:] else _flipped(pairs[0][1]).conj()
+            )
             return [(U, jnp.where(unique, T, jnp.nan)) for U, T in pairs]
 
         none = [(_complex(A) * 0,) * 2 for A in matrices]
         pairs = _if(steps < 0, triangularised, none)
-        sides = [Side(x, y, *pair) for x, y, pair in zip(into, powers, pairs, strict=True)]
+        known = zip(into, powers, pairs, units, strict=True)
+        sides = [Side(x, y, *pair, d) for x, y, pair, d in known]
         return *(x for side in sides for x in side), p, steps
+
+    def _unique(self, T, S):
+        """Whether M is regular, to rounding."""
+        i = jnp.arange(len(T) * len(S), dtype=T.real.dtype)
+        Q = jnp.cos(0.7 * i * i).reshape(len(T), len(S)).astype(T.dtype)
+        growth = _norm(self._sweep(T, S, Q)) * self.size(_norm(T), _norm(S)) / _norm(Q)
+        return growth * _LEAST * jnp.finfo(T.dtype).eps < 1
 
     def by_sides(self, *factors):
         return (self._total(*_read(factors)),)
@@ -169,6 +193,8 @@ class TwoSided:
         return (self._total(left.transposed(), right.transposed(), *rest),)
 
     def _total(self, left, right, p, steps, Q):
+        Q = Q / left.units[:, None] * right.units[None, :]
+
         def doubled(state):
             j, X = state
             return j + 1, X + matmul(matmul(left.powers[j], X), right.powers[j])
@@ -181,7 +207,7 @@ class TwoSided:
 
         start = _zero(steps), self.into(left, right, p, Q)
         _, X = lax.while_loop(lambda state: state[0] < steps, doubled, start)
-        return _if(steps < 0, triangular, X)
+        return _if(steps < 0, triangular, X) * left.units[:, None] / right.units[None, :]
 
     def _sweep(self, T, S, Q):
         """M Y = Q for upper triangular T and S, one column of Y after the other."""
@@ -208,8 +234,8 @@ _BY_INVERSE = _by_inverse, _by_transposed_inverse
 def _read(factors):
     """Left side, right side, p, steps and Q."""
     *sides, p, steps, Q = factors
-    left = Side(*sides[:4])
-    return left, Side(*sides[4:]) if len(sides) == 8 else left.adjoint(), p, steps, Q
+    left = Side(*sides[:5])
+    return left, Side(*sides[5:]) if len(sides) == 10 else left.adjoint(), p, steps, Q
 
 
 def _powers(matrices):
@@ -246,9 +272,23 @@ def _if(needed, function, otherwise):
 
 
 def _triangularise(A):
+    return lax.platform_dependent(_complex(A), cpu=_schur, default=_by_eigenvectors)
+
+
+def _schur(A):
+    T, U = lax.linalg.schur(A)
+    return U, T
+
+
+def _by_eigenvectors(A):
     _, V = jnp.linalg.eig(A)
     U, _ = jnp.linalg.qr(V)
-    return U, jnp.triu(matmul(matmul(U.mT.conj(), A.astype(U.dtype)), U))
+    return U, jnp.triu(matmul(matmul(U.mT.conj(), A), U))
+
+
+def _flipped(T):
+    """J Tᵀ J."""
+    return T[::-1, ::-1].mT
 
 
 def _norm(X):
@@ -286,14 +326,6 @@ def _balanced(matrices):
     return matrices, matrices, jnp.ones_like(_norm(matrices[0]))
 
 
-def _sum_of_moduli(t, s):
-    return jnp.abs(t[:, None] + s[None, :]).min(), jnp.abs(t).max() + jnp.abs(s).max()
-
-
-def _one_and_product(t, s):
-    return jnp.abs(1 - t[:, None] * s[None, :]).min(), 1 + jnp.abs(t).max() * jnp.abs(s).max()
-
-
 sylvester = TwoSided(
     apply=lambda A, B, X: matmul(A, X) + matmul(X, B),
     sizes=lambda A, B, X: matmul(A, X) + matmul(X, B),
@@ -302,7 +334,7 @@ sylvester = TwoSided(
         (2 * p).astype(Q.dtype) * matmul(matmul(left.into, Q), right.into)
     ),
     column=(add_diagonal, lambda T, v: -v),
-    gap=_sum_of_moduli,
+    size=lambda a, b: a + b,
 )
 stein = TwoSided(
     apply=lambda A, B, X: X - matmul(matmul(A, X), B),
@@ -310,5 +342,5 @@ stein = TwoSided(
     contraction=_balanced,
     into=lambda left, right, p, Q: Q,
     column=(lambda T, s: add_diagonal(-s * T, 1.0), matmul),
-    gap=_one_and_product,
+    size=lambda a, b: 1 + a * b,
 )

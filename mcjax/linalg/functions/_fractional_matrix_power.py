@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -50,7 +51,7 @@ def fractional_matrix_power(
 
     Args:
       A: (..., n, n), real or complex, no eigenvalue on the closed negative real axis. If t is an
-        integer given as a Python number, any matrix, and for t < 0 any invertible one.
+        integer given as a number of Python's or NumPy's, any matrix, and for t < 0 any invertible one.
       t: one number, real or complex; `jax.vmap` over t for several.
       hermitian: A is symmetric or Hermitian, and (A + Aᴴ)/2 is used; for t > 0 it may be singular.
       with_info: return a `PowerInfo` too, at the cost of forty derivatives. It has none itself.
@@ -65,7 +66,8 @@ def fractional_matrix_power(
     Appl. 34 (2013) 1341, for the splitting of t.
     """
     A = square(A, "fractional_matrix_power")
-    if not isinstance(t, int | float | complex):
+    t = t.item() if isinstance(t, np.generic) else t
+    if not isinstance(t, int | float | complex) or not np.isfinite(t):
         t = jnp.asarray(t)
         if t.ndim or not jnp.issubdtype(t.dtype, jnp.number):
             raise ValueError(
@@ -103,8 +105,8 @@ def _whole_power(A, k):
 
 
 def _power(A, t):
-    L = matrix_function(logarithm, A)
-    return matrix_function(exponential, jnp.asarray(t, A.dtype) * L)
+    scale, t = size(lax.stop_gradient(A)), jnp.asarray(t, A.dtype)  # a large log costs digits
+    return scale**t * matrix_function(exponential, t * matrix_function(logarithm, A / scale))
 
 
 def _hermitian_power(A, t):

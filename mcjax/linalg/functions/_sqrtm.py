@@ -64,11 +64,11 @@ def sqrtm(
     Returns:
       X of A's shape and dtype. NaN where there is no principal root of that dtype: eigenvalues that
       are negative (also for complex A, where the branch is undecided) or zero (with `hermitian`,
-      only the derivative is infinite there). SciPy returns a complex root of a real matrix with
+      only the derivative is infinite there; a zero that rounding moved is what it became). SciPy returns a complex root of a real matrix with
       negative eigenvalues on one side of the branch cut: rotate A off the cut for that.
 
     Errors: eps times the condition number of the root; near the negative axis, at an eigenvalue of
-      angle π - φ, eps/φ² (the iteration squares it).
+      angle π - φ, eps/φ² (the iteration squares it): NaN where that leaves less than half of the digits.
 
     Cost: about 8 inverses and products, a gradient about twice that; with `hermitian`, one
     eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
@@ -105,7 +105,13 @@ def denman_beavers(A, order):
     _, M, X, active = _converge(A)
     for _ in range(1 + order.bit_length()):
         M, X = _step(1.0, M, X, jnp.linalg.inv(M))
-    return X * jnp.where(active, jnp.nan, 1.0).astype(X.dtype)  # a product: derivatives are NaN too
+    failed = active | ~_is_root(*lax.stop_gradient((X, A)))
+    return X * jnp.where(failed, jnp.nan, 1.0).astype(X.dtype)  # a product: derivatives are NaN too
+
+
+def _is_root(X, A):
+    """Whether half of the digits are right. M = I does not say so where X lost A on its way."""
+    return norm(matmul(X, X) - A) <= jnp.finfo(A.dtype).eps ** 0.5 * norm(X) ** 2
 
 
 def _converge(A):

@@ -135,3 +135,22 @@ def test_with_info():
     assert info.branch_distance == 0 and np.isnan(info.condition)
     _, of_hermitian = fractional_matrix_power(A, 0.5, hermitian=True, with_info=True)
     np.testing.assert_allclose(of_hermitian.condition, 0.5 * (17 / 5) ** 0.5, rtol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-600, 600, 900])
+def test_scale(exponent):
+    """A logarithm of size 600 would cost three digits."""
+    A = 3 * np.eye(4) + np.random.default_rng(5).random((4, 4))
+    X = np.asarray(fractional_matrix_power(2.0**exponent * A, 0.5)) / 2.0 ** (exponent // 2)
+    assert_close(X @ X, A, 20 * np.finfo(float).eps * np.linalg.norm(A))
+
+
+@pytest.mark.parametrize("t", [np.int64(2), np.float64(2), np.float32(2)])
+def test_numbers_of_numpy(t):
+    A = np.array([[-1.0, 1], [0, -2]])
+    np.testing.assert_array_equal(fractional_matrix_power(A, t), A @ A)
+
+
+@pytest.mark.parametrize("t", [np.nan, np.inf])
+def test_not_a_number(t):
+    assert np.isnan(fractional_matrix_power(np.eye(2) / 2, t)).all()
