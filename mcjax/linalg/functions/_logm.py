@@ -79,7 +79,8 @@ def logm(
     Returns:
       log(A), of A's shape and dtype. NaN where there is no principal logarithm of that dtype:
       eigenvalues that are zero or negative (also for complex A, where the branch is undecided). A
-      zero that rounding moved is what it became: the condition number says so. SciPy returns a complex logarithm of a real matrix with negative eigenvalues, on one side of the
+      zero that rounding moved is what it became: the condition number says so.
+      SciPy returns a complex logarithm of a real matrix with negative eigenvalues, on one side of the
       branch cut: rotate A off the cut for that.
 
     Errors: eps times the condition number; relative to log(A) also near I, where the entries of

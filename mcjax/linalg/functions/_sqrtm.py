@@ -64,8 +64,9 @@ def sqrtm(
     Returns:
       X of A's shape and dtype. NaN where there is no principal root of that dtype: eigenvalues that
       are negative (also for complex A, where the branch is undecided) or zero (with `hermitian`,
-      only the derivative is infinite there; a zero that rounding moved is what it became). SciPy returns a complex root of a real matrix with
-      negative eigenvalues on one side of the branch cut: rotate A off the cut for that.
+      only the derivative is infinite there; a zero that rounding moved is what it became). SciPy
+      returns a complex root of a real matrix with negative eigenvalues, on one side of the branch cut:
+      rotate A off the cut for that.
 
     Errors: eps times the condition number of the root; near the negative axis, at an eigenvalue of
       angle π - φ, eps/φ² (the iteration squares it): NaN where that leaves less than half of the digits.
