@@ -14,7 +14,9 @@ from mcjax.linalg import (
     solve_discrete_lyapunov,
     solve_sylvester,
 )
-from tests.helpers._similarity import hidden
+from mcjax.linalg.equations import _two_sided
+
+from ...helpers._similarity import hidden
 
 SEEDS = range(12)
 
@@ -94,3 +96,16 @@ def test_names_of_scipy():
     np.testing.assert_allclose(
         solve_sylvester(a=A, b=one, q=one), scipy.linalg.solve_sylvester(a=A, b=one, q=one)
     )
+
+
+def test_without_a_schur_form(monkeypatch):
+    """As on GPUs, of a size that no other test has compiled."""
+    monkeypatch.setattr(_two_sided, "_schur", _two_sided._by_eigenvectors)
+    rng = np.random.default_rng(0)
+    A, B, Q = (
+        rng.standard_normal((11, 11)),
+        rng.standard_normal((9, 9)),
+        rng.standard_normal((11, 9)),
+    )
+    truth = scipy.linalg.solve_sylvester(A, B, Q)
+    np.testing.assert_allclose(solve_sylvester(A, B, Q), truth, atol=1e-12 * np.abs(truth).max())
