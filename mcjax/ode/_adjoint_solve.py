@@ -10,6 +10,9 @@ and what remains of its variation is the gradient:
 
     dL/dy0 = λ(t0),    dL/dθ = ∫ λᵀ f_θ + J̄ g_θ dt,    dL/dt0 = -λ(t0)ᵀ f - J̄ g    at t0.
 
+Complex numbers are pairs of real ones. In JAX's pairing, dL = Re ȳ·dy without a conjugation, the
+adjoint of any real-linear map is its vjp: f_yᵀ λ, λᵀ f_θ are vjps of f, and what is real has real parts.
+
 The equation is solved for λ alone in the time σ = -t, with a solver that is told two things: a step
 that begins at a jump adds ȳ_k before it steps, and every step adds its Gauss quadrature of dL/dθ to
 the solver's state, which diffrax keeps where it accepts the step. So the step size controller sees λ and
@@ -28,11 +31,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from ._field import direction, join, slope, split
 from ._quadrature import GAUSS_NODES, GAUSS_WEIGHTS, KRONROD_NODES, KRONROD_WEIGHTS
-from ._trajectory import Trajectory
+from ._trajectory import Trajectory, is_long
 
 
 class Problem(eqx.Module):
@@ -81,7 +84,8 @@ def _backwards(index: int):
         pull = jax.vjp(lambda y: problem.fields(t, y, problem.theta)[index], y)[1]
         (out,) = pull(adjoint)
         if index == 0 and problem.source is not None:
-            out = out + problem.source * jax.grad(problem.cost, 1)(t, y, problem.theta)
+            by_y = jax.grad(problem.cost, 1)(t, y, problem.theta)
+            out = out + problem.source.astype(by_y.dtype) * by_y
         return out
 
     return diffrax.ODETerm(vector_field)
@@ -102,7 +106,7 @@ def add_gradient(total, problem: Problem, path, left, right, nodes, weights):
         adjoint, y = path.evaluate(sigma), problem.trajectory(-sigma)
 
         def integrand(theta):
-            value = jnp.sum(adjoint * problem.field(-sigma, y, theta))
+            value = jnp.sum(adjoint * problem.field(-sigma, y, theta)).real
             if problem.source is not None:
                 value = value + problem.source * problem.cost(-sigma, y, theta)
             return value * (weight * h).astype(value.dtype)
@@ -119,6 +123,7 @@ class AdjointSolver(diffrax.AbstractWrappedSolver):
     solver: diffrax.AbstractSolver
     times: Float[Array, " jumps"]
     jumps: Float[Array, "jumps n"]
+    begun: Int[Array, ""]  # how many jumps λ has at the start
     integrate: Literal["nothing", "gauss", "both"] = eqx.field(static=True)
 
     @property
@@ -173,22 +178,23 @@ class AdjointSolver(diffrax.AbstractWrappedSolver):
         return lax.while_loop(pending, add, (adjoint, k))
 
     def init(self, terms, t0, t1, y0, args):
-        # Jumps at the start are in y0 already.
-        k = jnp.searchsorted(self.times, t0, side="right").astype(jnp.int32)
-        total = jax.tree.map(jnp.zeros_like, args.theta), jnp.zeros((), y0.dtype)
-        return self.solver.init(terms, t0, t1, y0, args), k, total
+        # Not found from t0: diffrax reverses the times of a solve of length zero.
+        total = jax.tree.map(jnp.zeros_like, args.theta), jnp.zeros((), y0.real.dtype)
+        return self.solver.init(terms, t0, t1, y0, args), self.begun, total
 
     def add_step(self, total, problem, path, t0, t1):
-        """dL/dθ, and the sum of |Kronrod - Gauss|, with those of one more step."""
+        """dL/dθ, and the sum of |Kronrod - Gauss|, with those of one more step.
+
+        A solver of order above 5 takes steps that need Kronrod's rule.
+        """
         gradient, gap = total
+        gauss, kronrod = (GAUSS_NODES, GAUSS_WEIGHTS), (KRONROD_NODES, KRONROD_WEIGHTS)
+        used, other = (kronrod, gauss) if is_long(self.solver, problem.terms) else (gauss, kronrod)
         if self.integrate == "gauss":
-            return add_gradient(gradient, problem, path, t0, t1, GAUSS_NODES, GAUSS_WEIGHTS), gap
+            return add_gradient(gradient, problem, path, t0, t1, *used), gap
         zero = jax.tree.map(jnp.zeros_like, gradient)
-        gauss, kronrod = (
-            add_gradient(zero, problem, path, t0, t1, *rule)
-            for rule in ((GAUSS_NODES, GAUSS_WEIGHTS), (KRONROD_NODES, KRONROD_WEIGHTS))
-        )
-        return jax.tree.map(jnp.add, gradient, gauss), gap + _distance(kronrod, gauss)
+        step, check = (add_gradient(zero, problem, path, t0, t1, *rule) for rule in (used, other))
+        return jax.tree.map(jnp.add, gradient, step), gap + _distance(check, step)
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
         inner, k, total = solver_state
@@ -201,7 +207,7 @@ class AdjointSolver(diffrax.AbstractWrappedSolver):
 
 
 def _distance(x, y):
-    squares = jax.tree.map(lambda x, y: jnp.sum((x - y) ** 2), x, y)
+    squares = jax.tree.map(lambda x, y: jnp.sum(jnp.abs(x - y) ** 2), x, y)
     return jnp.sqrt(jax.tree.reduce(jnp.add, squares))
 
 
@@ -212,9 +218,9 @@ def solve_adjoint(
 
     A solve that fails gives NaN: its numbers are finite and mean nothing.
     """
-    solver = AdjointSolver(solver, times, jumps, integrate)
-    start = jnp.zeros_like(jumps[0])
-    start, _ = solver.jumped(-t1, start, jnp.zeros((), jnp.int32))
+    at_start = times <= -t1
+    start = jnp.where(at_start[:, None], jumps, 0).sum(0)
+    solver = AdjointSolver(solver, times, jumps, at_start.sum(dtype=jnp.int32), integrate)
     solution = diffrax.diffeqsolve(
         backward_terms(terms),
         solver,

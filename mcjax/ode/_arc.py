@@ -50,9 +50,12 @@ class Arcs(eqx.Module):
         """The reset of a number."""
         return lax.switch(which, [lambda t, y, g=g: g(t, y, self.args) for g in self.resets], t, y)
 
-    def next_event(self, t, t1, y):
-        """Time and state before the first event after t, or at t1, which guard, and the `Outcome`."""
-        first, which = _locate(*constant((self, t, t1, y)))
+    def next_event(self, t, t1, y, passed):
+        """The first event after t, or at t1: time and state before it, guard, whether at t, `Outcome`.
+
+        Guards that are zero at t and fall have their events at t, unless they have `passed`.
+        """
+        first, which = _locate(*constant((self, t, t1, y, passed)))
         happened = jnp.isfinite(first.time)
         start = jnp.where(happened, first.time, t1)
 
@@ -67,7 +70,13 @@ class Arcs(eqx.Module):
         outcome = self._outcome(which, end, y_end, happened)
         outcome = jnp.where(first.grazes, Outcome.grazing, outcome)
         failed = ~first.okay | (~okay & ~first.grazes)
-        return end, y_end, which, jnp.where(failed, Outcome.failed, outcome)
+        return end, y_end, which, first.time == t, jnp.where(failed, Outcome.failed, outcome)
+
+    def passed(self, before, which, t, y):
+        """The guards that have passed after an event: those `before`, and the last, if it falls on."""
+        self, t, y = constant((self, t, y))
+        _, slope, _ = _along_flow(self, which, t, y)
+        return before.at[which].set(slope < 0)
 
     def _outcome(self, which, t, y, happened):
         self, t, y = constant((self, t, y))
@@ -114,7 +123,7 @@ def _tolerance(arcs, h, t, y):
     return jnp.abs(slope * (atol + rtol * jnp.abs(y))).sum() + eps * jnp.abs(slope * y).sum()
 
 
-def _locate(arcs, t, t1, y):
+def _locate(arcs, t, t1, y, passed):
     """The `Crossing` that is first, and the number of its guard.
 
     For every guard by itself: of two that fall within one step, the first is wanted.
@@ -122,7 +131,7 @@ def _locate(arcs, t, t1, y):
 
     def crossing_of(which):
         guard, tolerance = partial(arcs.guard, which), partial(_tolerance, arcs)
-        return first_crossing(arcs.flow, guard, tolerance, t, t1, y)
+        return first_crossing(arcs.flow, guard, tolerance, t, t1, y, passed[which])
 
     crossings = jax.vmap(crossing_of)(jnp.arange(len(arcs.guards)))
     which = jnp.argmin(crossings.time)

@@ -1,15 +1,18 @@
 """What the solve for λ is given: its solver, its tolerances, its stops, its first step."""
 
+from functools import partial
+
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from ._adjoint_solve import solve_adjoint
+from ._flow import only_if
 
 
 def backward(
-    problem, moments, jumps, t0, t1, integrate, result, *,
+    problem, moments, jumps, t0, t1, integrate, solved, *,
     adjoint, solver, stepsize_controller, max_steps, **_,
 ):  # fmt: skip
     """(λ(t0), dL/dθ, its error number) for jumps (k, n) at save times (k,): NaN where a solve failed."""
@@ -34,8 +37,7 @@ def backward(
         adjoint.max_steps or 16 * max_steps,
         integrate,
     )
-    right = result == diffrax.RESULTS.successful
-    return jax.tree.map(lambda x: jnp.where(right, x, jnp.nan), found)
+    return jax.tree.map(partial(only_if, solved), found)
 
 
 def reversed_stops(controller, forward, stops):

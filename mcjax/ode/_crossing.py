@@ -9,7 +9,8 @@ ends, and between them is a minimum of h. So the solution also stops where ḣ r
 
 A state that a reset leaves on the guard has a sign of h that is rounding. There h is shifted by twice the
 tolerance, to the side that the state is going to, so that the event that has just been is not seen again,
-and the next one is not missed, even within the first step. And so is ḣ at a minimum.
+and the next one is not missed, even within the first step. And so is ḣ at a minimum. A guard that another
+one's reset leaves at zero and falling has not been: it has its event at once, where the solution starts.
 """
 
 from typing import Any, NamedTuple
@@ -57,8 +58,8 @@ def _summed(fn):
     return summed
 
 
-def first_crossing(flow, guard, tolerance, t, t1, y) -> Crossing:
-    """The first crossing of h = guard(t, y) after t.
+def first_crossing(flow, guard, tolerance, t, t1, y, passed) -> Crossing:
+    """The first crossing of h = guard(t, y) after t, or at t if h falls there and is not `passed`.
 
     tolerance(h, t, y) is what the tolerance of the solution makes of h.
     """
@@ -98,8 +99,10 @@ def first_crossing(flow, guard, tolerance, t, t1, y) -> Crossing:
             search.stops + 1,
         )
 
-    nothing = Crossing(jnp.full_like(t, jnp.inf), jnp.array(False), jnp.array(True))
-    search = _Search(t, y, jnp.asarray(t1, t.dtype), nothing, jnp.array(False), jnp.array(0))
+    at_once = jnp.abs(guard(t, y)) <= tolerance(guard, t, y)
+    at_once &= (rate(t, y) < -tolerance(rate, t, y)) & ~passed
+    start = Crossing(jnp.where(at_once, t, jnp.inf), jnp.array(False), jnp.array(True))
+    search = _Search(t, y, jnp.asarray(t1, t.dtype), start, at_once, jnp.array(0))
     search = lax.while_loop(go_on, look, search)
     return search.found._replace(okay=search.found.okay & search.done)
 

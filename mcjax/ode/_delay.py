@@ -76,15 +76,21 @@ def delay_solve(
     pieces = jnp.arange(max_delays)
 
     def rates(k, s, ys, args):
-        """y_0' .. y_k', and zero for the pieces that have no start yet."""
+        """y_0' .. y_k', and zero for the pieces that have no start yet.
 
-        def rate(piece, y, delayed):
-            t = t0 + piece.astype(s.dtype) * delay + s
-            value = f(t, unravel(y), unravel(delayed), args)
-            return jnp.where(piece <= k, _flat(value, y), 0)
-
+        In their place f sees the first piece: it may be singular where there is no solution, and zero
+        times a derivative that is infinite is not zero.
+        """
         before = _flat(history(t0 - delay + s, args), start)
-        return jax.vmap(rate)(pieces, ys, jnp.concatenate([before[None], ys[:-1]]))
+        delayed = jnp.concatenate([before[None], ys[:-1]])
+
+        def rate(piece):
+            seen = jnp.where(piece <= k, piece, 0)
+            t = t0 + seen.astype(s.dtype) * delay + s
+            value = f(t, unravel(ys[seen]), unravel(delayed[seen]), args)
+            return jnp.where(piece <= k, _flat(value, ys[0]), 0)
+
+        return jax.vmap(rate)(pieces)
 
     def one_pass(carry, k):
         starts, okay = carry

@@ -85,7 +85,7 @@ def bind(function, arguments):
 
 
 def vector(tree, dtype=None):
-    """The leaves of a tree as one real vector, and the way back."""
+    """The leaves of a tree as one real vector, of floats if they are integers, and the way back."""
     tree = jax.tree.map(lambda x: jnp.asarray(x), tree)
     dtypes = [x.dtype for x in jax.tree.leaves(tree)]
     if any(jnp.issubdtype(d, jnp.complexfloating) for d in dtypes):
@@ -94,7 +94,7 @@ def vector(tree, dtype=None):
         )
     if dtype is None:
         with jax.numpy_dtype_promotion("standard"):
-            dtype = jnp.result_type(*dtypes, jnp.float32)
+            dtype = jnp.promote_types(jnp.result_type(*dtypes, float), jnp.float32)
     flat, unravel = ravel_pytree(jax.tree.map(lambda x: x.astype(dtype), tree))
     structure = jax.tree.structure(tree)
 

@@ -6,6 +6,8 @@ and with times that are arguments, dy(t_k) = S_y (dy0 - f(t0) dt0) + S_θ dθ + 
 step size controller's norm, so it is as accurate as y. It is known as a matrix, so the derivative is one
 linear map: reverse mode is its transpose, and its own derivative is the same rule for (y, S).
 
+f need not be holomorphic: a complex number moves in two real directions, 1 and i, each with a column.
+
 Source: Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I (1993), section I.14;
   Serban and Hindmarsh, CVODES, ACM TOMS 31 (2005), section 2.2.
 """
@@ -37,8 +39,8 @@ class ForwardSensitivity(diffrax.AbstractAdjoint):
 
     Errors: of the order of the solver's tolerance, relative to S. NaN where the solve for S fails; S and y
       together need more `max_steps` than y alone.
-    Cost: a solve for n (1 + P) unknowns, P the number of numbers that are differentiated: for small
-      systems with few parameters. An implicit solver factors a matrix of that size.
+    Cost: a solve for n (1 + P) unknowns, P the number of numbers that are differentiated, complex ones
+      twice: for small systems with few parameters. An implicit solver factors a matrix of that size.
     Source: Serban and Hindmarsh, CVODES, ACM TOMS 31 (2005), section 2.2.
     """
 
@@ -90,7 +92,8 @@ def _solve_jvp(primals, tangents, *, adjoint, saveat, init_state, **kwargs):
         matrices = _sensitivities(
             fields, flat_y0, p, times, bool(start), like=theta[0], t0=t0, adjoint=adjoint, **kwargs
         )
-        along = jnp.concatenate(([sum(start)] if start else []) + [dp.astype(flat_y0.dtype)])
+        along = [_real(v).astype(flat_y0.dtype) for v in (*([sum(start)] if start else []), dp)]
+        along = jnp.concatenate(along)
         moved = [jnp.tensordot(S, along, 1, precision=lax.Precision.HIGHEST) for S in matrices]
     for i, (t, dt, y) in enumerate(zip(times, dtimes, out[0], strict=True)):
         if dt is not None:
@@ -126,13 +129,25 @@ def _flat_fields(theta, y0, dtheta):
     return fields, flat_y0, flat_theta, ravel_pytree(dtheta)[0]
 
 
+def _real(v):
+    """The real coordinates of a vector: its real parts, then its imaginary ones if it is complex."""
+    return jnp.concatenate([v.real, v.imag]) if jnp.iscomplexobj(v) else v
+
+
+def _directions(v):
+    """The vectors, as rows, whose multiples by `_real(v)` add up to v."""
+    unit = jnp.eye(v.size, dtype=v.dtype)
+    return jnp.concatenate([unit, unit * 1j]) if jnp.iscomplexobj(v) else unit
+
+
 def _sensitivities(
     fields, y0, p, times, from_y0, *, like, solver, stepsize_controller, t0, **kwargs
 ):
     """S (k, n, P) at the times of each part: the columns of y0, if wanted, and of p."""
     n, m = y0.size, p.size
-    begin = jnp.concatenate([jnp.eye(n)] * from_y0 + [jnp.zeros((n, m))], 1).astype(y0.dtype)
-    pushed = jnp.concatenate([jnp.zeros((n, m))] * from_y0 + [jnp.eye(m)]).astype(p.dtype)
+    of_y0, of_p = _directions(y0) if from_y0 else jnp.zeros((0, n), y0.dtype), _directions(p)
+    begin = jnp.concatenate([of_y0, jnp.zeros((len(of_p), n), y0.dtype)]).T
+    pushed = jnp.concatenate([jnp.zeros((len(of_y0), m), p.dtype), of_p])
 
     def augmented(field):
         def vector_field(t, y_and_S, p):

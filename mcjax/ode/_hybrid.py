@@ -79,7 +79,8 @@ def hybrid_solve(
     Args:
       f: (t, y, args) ↦ y'.
       guard: (t, y, args) ↦ h, a number. There is an event when h falls through zero; use -h for the
-        other direction, and both for both. Several guards: a tuple of functions.
+        other direction, and both for both. Several guards: a tuple of functions. One that is zero at t0
+        has had its event; one that a reset of another leaves at zero, falling, has it at once.
       reset: (t, y, args) ↦ y⁺, the state after the event. As many as there are guards.
       t0, t1: times, t0 < t1.
       y0: initial state, a pytree of real arrays.
@@ -112,22 +113,24 @@ def hybrid_solve(
     arcs = _arcs(flow, guards, resets, unravel, t0, y0, args)
 
     def arc(carry, _):
-        t, y, result = carry
-        end, y_end, which, outcome = arcs.next_event(t, t1, y)
+        t, y, passed, result = carry
+        end, y_end, which, at_once, outcome = arcs.next_event(t, t1, y, passed)
         y_next = lax.cond(
             outcome == Outcome.no_event, lambda: y_end, lambda: arcs.reset(which, end, y_end)
         )
+        after = arcs.passed(passed & at_once, which, end, y_next)
+        passed = jnp.where(outcome == Outcome.event, after, True)
         event = (outcome == Outcome.event) & (result == HYBRID_RESULTS.successful)
         result = _first_failure(result, outcome)
         record = (end, which, y_end, y_next)
         nothing = (jnp.nan, -1, jnp.nan, jnp.nan)
         record = tuple(jnp.where(event, x, n) for x, n in zip(record, nothing, strict=True))
         t = jnp.where(result == HYBRID_RESULTS.successful, end, t1)
-        return (t, y_next, result), record
+        return (t, y_next, passed, result), record
 
-    start = (t0, y0, HYBRID_RESULTS.successful)
-    (t, y, result), records = lax.scan(arc, start, length=max_events + 1)
-    too_many = (result == HYBRID_RESULTS.successful) & (t < t1)
+    start = (t0, y0, jnp.ones(len(guards), bool), HYBRID_RESULTS.successful)
+    (_, y, _, result), records = lax.scan(arc, start, length=max_events + 1)
+    too_many = (result == HYBRID_RESULTS.successful) & (records[1][-1] >= 0)
     result = HYBRID_RESULTS.where(too_many, HYBRID_RESULTS.too_many_events, result)
     y1 = jnp.where(result == HYBRID_RESULTS.successful, y, jnp.nan)
     times, which, before, after = (x[:max_events] for x in records)

@@ -86,16 +86,16 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
 
         run = convert(run)
         moments = jnp.stack([t0, init_state.tnext, t1])
-        scaled = isinstance(stepsize_controller, (diffrax.PIDController, diffrax.ConstantStepSize))
+        moving = _moving(stepsize_controller)
         recurrence = _recurrence(
             terms, args, solver, init_state, moments, [s.ts for s in inner.subs]
         )
-        states, end, outputs, out = _trajectory(run, recurrence, lax.stop_gradient(moments), scaled)
+        states, end, outputs, out = _trajectory(run, recurrence, lax.stop_gradient(moments), moving)
         final_state, stats, steps = eqx.combine(out, static[0])
         y, inexact = end
         rest = eqx.filter(steps.solver_state, _is_inexact, inverse=True)
         solver_state = eqx.combine(inexact, jax.tree.map(lambda x: x[steps.count], rest))
-        weights = _weights(steps.tprev, lax.stop_gradient(moments), scaled)
+        weights = _weights(steps.tprev, lax.stop_gradient(moments), moving)
         boundaries = _shifted(steps.tprev, weights, moments)
         solved = Solved(
             steps.count,
@@ -139,7 +139,7 @@ def _is_inexact(x):
 
 
 @eqx.filter_custom_jvp
-def _trajectory(run, recurrence, moments, scaled):
+def _trajectory(run, recurrence, moments, moving):
     """The states (rows), the last, those at the save times, and all that the recorded solve returned."""
     out = run()
     final_state, _, steps = out
@@ -150,11 +150,11 @@ def _trajectory(run, recurrence, moments, scaled):
 
 @_trajectory.def_jvp
 def _trajectory_jvp(primals, tangents_in):
-    _, recurrence, moments, scaled = primals
+    _, recurrence, moments, moving = primals
     states, end, outputs, out = _trajectory(*primals)
     steps: Steps = out[2]
     rest = eqx.filter(steps.solver_state, _is_inexact, inverse=True)
-    weights = [_weights(t, moments, scaled) for t in (steps.tprev, steps.tnext)]
+    weights = [_weights(t, moments, moving) for t in (steps.tprev, steps.tnext)]
     rows = steps.tprev, steps.tnext, *weights, rest, steps.made_jump
     course = Course(steps.count, states, outputs, rows, steps.saved)
     moved = tangents(recurrence, course, tangents_in[1])
@@ -230,22 +230,37 @@ def _share(forms):
 # -- how the boundaries of the steps depend on t0, on the end of the first step tried, and on t1
 
 
-def _weights(t, moments, scaled):
+def _moving(controller):
+    """Boundaries are multiples of the first step, fractions of t1 - t0, or fixed."""
+    if isinstance(controller, diffrax.PIDController):
+        return "multiples"
+    return "fractions" if isinstance(controller, diffrax.ConstantStepSize) else "none"
+
+
+def _weights(t, moments, moving):
     """∂t/∂(t0, tnext₀, t1) of boundaries t, (..., 3).
 
     A controller that multiplies step sizes by factors, which count as constants, makes t - t0 a
-    multiple of tnext₀ - t0, unless it was cut to t1. Of other controllers only the ends move.
+    multiple of tnext₀ - t0, unless it was cut to t1. ConstantStepSize ends its first step at
+    tnext₀ = t0 + dt0 and the k-th at t0 + (t1 - t0) k/N, N = ⌈(t1 - t0)/dt0⌉ (at t0 + k dt0 where t1 is
+    infinite). Of other controllers only the ends move.
     """
     t0, first, t1 = moments
-    if scaled:
-        share = jnp.where(first > t0, (t - t0) / jnp.where(first > t0, first - t0, 1), 0)
-        columns = 1 - share, share
-    else:
-        columns = jnp.where(t == t0, 1, 0), jnp.zeros_like(t)
-    inner = [jnp.where(t == t1, 0, c).astype(t.dtype) for c in columns]
-    return jnp.stack([*inner, (t == t1).astype(t.dtype)], -1)
+    multiple = jnp.where(first > t0, (t - t0) / jnp.where(first > t0, first - t0, 1), 0)
+    zero = jnp.zeros_like(t)
+    columns = [1 - multiple, multiple, zero]
+    if moving == "fractions":
+        fraction = jnp.where(t1 > t0, (t - t0) / jnp.where(t1 > t0, t1 - t0, 1), 0)
+        later = jnp.isfinite(t1) & (t > first)
+        fractions = 1 - fraction, zero, fraction
+        columns = [jnp.where(later, *c) for c in zip(fractions, columns, strict=True)]
+    elif moving == "none":
+        columns = [(t == t0).astype(t.dtype), zero, zero]
+    end = zero, zero, jnp.ones_like(t)
+    return jnp.stack([jnp.where(t == t1, *c) for c in zip(end, columns, strict=True)], -1)
 
 
 def _shifted(t, weights, moments):
-    """t, with its derivative."""
-    return t + weights @ (moments - lax.stop_gradient(moments))
+    """t, with its derivative. An infinite t1 has no difference, and moves nothing."""
+    moved = jnp.where(jnp.isfinite(moments), moments - lax.stop_gradient(moments), 0)
+    return t + weights @ moved

@@ -5,6 +5,9 @@ Over a step of length h, θ ∈ [0, 1], y(t) is a polynomial in θ known from it
     "hermite"   y, h y', h² y'' at both ends: degree 5. y' = f and y'' = f_t + f_y f are one jvp of f.
     "restep"    y and h y' at both halves of a step repeated to its middle, and y at the end: degree 4.
 
+The steps of a solver of order above 5 are too long for that: its "hermite" has y, h y', h² y'' at the middle
+of the step, too, where it repeats the step to: degree 8.
+
 A stiff field amplifies the error of y: h f(y) carries h Λ of it, so "hermite" is for fields that an
 explicit solver can follow. A step repeated with half its length carries the solver's error alone, and
 its derivatives are those of the solver's own stages.
@@ -64,7 +67,8 @@ def _fit(*data):
     return np.linalg.inv(np.array(rows))
 
 
-_HERMITE = _fit((0.0, 0), (0.0, 1), (0.0, 2), (1.0, 0), (1.0, 1), (1.0, 2))
+_HERMITE = _fit(*((theta, order) for theta in (0.0, 1.0) for order in (0, 1, 2)))
+_MIDDLE = _fit(*((theta, order) for theta in (0.0, 0.5, 1.0) for order in (0, 1, 2)))
 _RESTEP = _fit((0.0, 0), (0.0, 1), (0.5, 0), (0.5, 1), (1.0, 0))
 
 
@@ -76,27 +80,36 @@ def _combine(weights, rows):
 
 def interpolate(steps: Steps, field, kind, solver, terms, args) -> Trajectory:
     """The trajectory through accepted steps. `field(t, y)` is of flat states."""
-    matrix = _HERMITE if kind == "hermite" else _RESTEP
 
-    def hermite(i, left, right, h, y, y_next):
-        def ends(t, y):
-            f = lax.optimization_barrier(field(t, y))
-            df = jax.jvp(field, (t, y), (jnp.ones_like(t), f))[1]
-            return y, h * f, h * h * df
-
-        return (*ends(left, y), *ends(right, y_next))
-
-    def restep(i, left, right, h, y, y_next):
+    def to_middle(i, left, right):
         middle = left + (right - left) / 2
         state, begin = jax.tree.map(lambda x: x[i], (steps.solver_state, steps.y))
         made_jump = steps.made_jump[i]
         mid, _, info, _, _ = solver.step(terms, left, middle, begin, args, state, made_jump)
-        path = solver.interpolation_cls(t0=left, t1=middle, **info)
-        slopes = (h * _flat(path.derivative(t)) for t in (left, middle))
-        first, second = slopes
-        return y, first, _flat(mid), second, y_next
+        return middle, _flat(mid), info
 
-    data = hermite if kind == "hermite" else restep
+    def at(t, y, h):
+        f = lax.optimization_barrier(field(t, y))
+        df = jax.jvp(field, (t, y), (jnp.ones_like(t), f))[1]
+        return y, h * f, h * h * df
+
+    def hermite(i, left, right, h, y, y_next):
+        return (*at(left, y, h), *at(right, y_next, h))
+
+    def with_middle(i, left, right, h, y, y_next):
+        middle, mid, _ = to_middle(i, left, right)
+        return (*at(left, y, h), *at(middle, mid, h), *at(right, y_next, h))
+
+    def restep(i, left, right, h, y, y_next):
+        middle, mid, info = to_middle(i, left, right)
+        path = solver.interpolation_cls(t0=left, t1=middle, **info)
+        first, second = (h * _flat(path.derivative(t)) for t in (left, middle))
+        return y, first, mid, second, y_next
+
+    matrix, data = _RESTEP, restep
+    if kind == "hermite":
+        long = is_long(solver, terms)
+        matrix, data = (_MIDDLE, with_middle) if long else (_HERMITE, hermite)
 
     def one(i, coefficients):
         left, right = steps.tprev[i], steps.tnext[i]
@@ -112,6 +125,11 @@ def interpolate(steps: Steps, field, kind, solver, terms, args) -> Trajectory:
     coefficients = lax.fori_loop(0, steps.count, one, empty)
     right = jnp.where(jnp.arange(rows) < steps.count, steps.tnext, jnp.inf)
     return Trajectory(steps.tprev, right, coefficients, steps.count)
+
+
+def is_long(solver, terms):
+    """Whether steps are longer than polynomials of degree 5 serve: those of order above 5."""
+    return (solver.order(terms) or 0) > 5
 
 
 def default_kind(solver):

@@ -74,8 +74,18 @@ def test_brusselator_is_flagged():
     assert verdicts(report)["adjoints"] == "wrong"
 
 
+def test_an_exact_fit_is_not_flagged():
+    """Loss and gradient are zero but for the error of the solution. Times may be integers."""
+    problem = problems.Problem(lambda t, y, a: -a * y, jnp.array(1.2), jnp.array(0.7), 0.0, 2.0)
+    data = 1.2 * np.exp(-0.7 * np.arange(3))
+    report = check(problem, lambda ys: squares(ys - data), jnp.arange(3), 1e-6, 1e-6)
+    assert report.ok, str(report)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="no floating-point arrays"):
         check_ode_gradient(
             lambda t, y, args: y, jnp.sum, jnp.ones(2), 1, adjoints=(ReplayAdjoint(),) * 2
         )
+    with pytest.raises(ValueError, match="rtol > 0"):
+        check(problems.equilibrium(), jnp.sum, jnp.arange(2), 0.0, 1e-6)

@@ -8,14 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mcjax.ode import GaussAdjoint, ReplayAdjoint
 from mcjax.ode._delay import delay_solve
 
 TIGHT = diffrax.PIDController(rtol=1e-10, atol=1e-10)
 
 
-def test_linear():
+def exact(a, tau, t1):
     """y = 1 before 0: y(t) = Σ_k (-a)^k (t - (k-1) τ)^k / k!, the sum over k with t > (k-1) τ."""
+    terms = [(-a) ** k * (t1 - (k - 1) * tau) ** k / math.factorial(k) for k in range(5)]
+    return sum(term for k, term in enumerate(terms) if t1 > (k - 1) * tau)
 
+
+def test_linear():
     def solve(a, tau, t1):
         return delay_solve(
             lambda t, y, delayed, a: -a * delayed,
@@ -27,10 +32,6 @@ def test_linear():
             max_delays=4,
             stepsize_controller=TIGHT,
         )
-
-    def exact(a, tau, t1):
-        terms = [(-a) ** k * (t1 - (k - 1) * tau) ** k / math.factorial(k) for k in range(5)]
-        return sum(term for k, term in enumerate(terms) if t1 > (k - 1) * tau)
 
     @jax.jit
     def run(*point):
@@ -48,6 +49,34 @@ def test_linear():
         (1.3, -0.8, 2.7),
     ):  # more than four delays, a delay into the future
         assert not run(*bad)[0].successful and np.isnan(run(*bad)[0].y1)
+
+
+@pytest.mark.parametrize("adjoint", [ReplayAdjoint(), GaussAdjoint()])
+def test_a_field_that_is_singular_at_zero(adjoint):
+    """The logarithm of y' = -a y log y(t - τ) is a solution of the linear equation."""
+
+    def solve(p):
+        a, tau, t1 = p
+        return delay_solve(
+            lambda t, y, delayed, a: -a * y * jnp.log(delayed),
+            lambda t, a: jnp.full_like(t, 1.5),
+            tau, 0.0, t1, a,
+            max_delays=3, stepsize_controller=TIGHT, max_steps=256, adjoint=adjoint,
+        ).y1  # fmt: skip
+
+    p = jnp.array([1.1, 0.5, 1.4])
+    got, slopes = jax.jit(jax.value_and_grad(solve))(p)
+    want = jax.value_and_grad(lambda p: 1.5 ** exact(*p))(p)
+    np.testing.assert_allclose(got, want[0], rtol=1e-8)
+    np.testing.assert_allclose(slopes, want[1], rtol=1e-7)
+
+
+def test_integers():
+    """A history of integers is one of floats, of 64 bits here."""
+    solve = lambda: delay_solve(  # noqa: E731
+        lambda t, y, delayed, a: -delayed, lambda t, a: 1, 0.5, 0.0, 0.9, max_delays=2
+    )
+    assert jax.eval_shape(solve).y1.dtype == jnp.float64
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optimistix
 import pytest
+from jax import lax
 
 from mcjax.ode._forward_sensitivity import ForwardSensitivity
 from mcjax.ode._jacobian import jacobian
@@ -132,3 +133,35 @@ def test_bad_input():
         jax.eval_shape(lambda: solve(saveat=diffrax.SaveAt(steps=True)))
     with pytest.raises(NotImplementedError, match="hybrid_solve"):
         jax.eval_shape(lambda: solve(event=diffrax.Event(lambda t, y, args, **kw: y[0] - 0.5)))
+
+
+@pytest.mark.filterwarnings("ignore:Complex dtype support")
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        jax.jacfwd,
+        pytest.param(jax.jacrev, marks=pytest.mark.slow),
+        pytest.param(lambda f: jax.jacfwd(jax.jacrev(f)), marks=pytest.mark.slow),
+    ],
+    ids=["jacfwd", "jacrev", "second order"],
+)
+def test_complex_states_of_a_field_that_is_not_holomorphic(derivative):
+    """z' = (c + i |z|²) z: |z| = |z0| exp(t Re c), and the phase is an integral of its square."""
+
+    def solve(x):
+        t0, t1 = x[4], x[5]
+        z = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, z, c: (c + lax.complex(0.0, jnp.abs(z) ** 2)) * z),
+            diffrax.Tsit5(), t0, t1, None, lax.complex(x[0], x[1]), lax.complex(x[2], x[3]),
+            stepsize_controller=pid(1e-9), adjoint=ForwardSensitivity(),
+        ).ys[0]  # fmt: skip
+        return jnp.stack([z.real, z.imag])
+
+    def truth(x):
+        t, square = x[5] - x[4], x[0] ** 2 + x[1] ** 2
+        phase = jnp.arctan2(x[1], x[0]) + x[3] * t + square * jnp.expm1(2 * x[2] * t) / (2 * x[2])
+        return jnp.sqrt(square) * jnp.exp(x[2] * t) * jnp.stack([jnp.cos(phase), jnp.sin(phase)])
+
+    x = jnp.array([0.8, 0.3, 0.4, -0.7, 0.1, 1.2])
+    got, want = jax.jit(derivative(solve))(x), derivative(truth)(x)
+    assert np.linalg.norm(got - want) < 1e-7 * np.linalg.norm(want)

@@ -178,6 +178,70 @@ def test_grazing():
     assert throw(-0.1).num_events == 0
 
 
+def test_two_balls_meet_the_floor_at_once():
+    """Both bounce, and the height has the slope of the closed form."""
+
+    def fall(t, y, g):
+        return jnp.stack([y[2], y[3], -g, -g])
+
+    floors = tuple(lambda t, y, g, i=i: y[i] for i in (0, 1))
+    bounces = tuple(lambda t, y, g, i=i: y.at[i].set(0).at[2 + i].multiply(-0.5) for i in (0, 1))
+
+    def end(g):
+        y0 = jnp.array([1.0, 1.0, 0.0, 0.0])
+        solution = hybrid_solve(
+            fall, floors, bounces, 0.0, 0.6, y0, g, max_events=4, stepsize_controller=TIGHT
+        )
+        return solution.y1, solution
+
+    y1, slopes, solution = jax.jit(lambda g: jax.jvp(end, (g,), (1.0,), has_aux=True))(9.81)
+    height = lambda g: true_ball((1.0, 0.0, g, 0.5), 0.6)[0]  # noqa: E731
+    assert solution.num_events == 2 and solution.result == HYBRID_RESULTS.successful
+    np.testing.assert_allclose(y1[:2], height(9.81), rtol=1e-8)
+    np.testing.assert_allclose(slopes[:2], jax.grad(height)(9.81), rtol=1e-8)
+
+
+@pytest.mark.slow
+def test_a_floor_that_counts_and_a_floor_that_reflects():
+    """Two guards of one function: the first is passed, and does not count the ball again."""
+
+    def counted(t, y, args):
+        return y.at[2].add(1)
+
+    def falls(t, y, args):
+        return jnp.stack([y[1], -args[2], jnp.zeros_like(y[0])])
+
+    def bounces(t, y, args):
+        return jnp.stack([jnp.zeros_like(y[0]), -args[3] * y[1], y[2]])
+
+    y0 = jnp.array([1.0, 0.3, 0.0])
+    run = jax.jit(
+        lambda: hybrid_solve(
+            falls, (height, height), (counted, bounces), 0.0, 1.9, y0, BALL, max_events=6
+        )
+    )
+    solution, (want, number) = run(), true_ball(BALL, 1.9)
+    np.testing.assert_array_equal(solution.guards, [0, 1] * number + [-1, -1])
+    np.testing.assert_allclose(solution.y1[0], want, rtol=1e-6)
+    assert solution.y1[2] == number == 2
+
+
+@pytest.mark.slow
+def test_an_endless_chain_of_events():
+    """Each reset leaves the other guard at zero and falling."""
+    guards = (lambda t, y, args: y[0], lambda t, y, args: -y[0])
+    resets = tuple(lambda t, y, args, v=v: jnp.array([0.0, v]) for v in (1.0, -1.0))
+    move = lambda t, y, args: jnp.stack([y[1], jnp.zeros_like(y[1])])  # noqa: E731
+    y0 = jnp.array([0.5, -1.0])
+    run = jax.jit(lambda t1: hybrid_solve(move, guards, resets, 0.0, t1, y0, max_events=4))
+    for t1 in (0.5, 1.0):  # at the end, too
+        solution = run(t1)
+        assert solution.result == HYBRID_RESULTS.too_many_events
+        np.testing.assert_array_equal(solution.guards, [0, 1, 0, 1])
+        np.testing.assert_allclose(solution.times, 0.5, rtol=1e-7)
+        assert np.isnan(solution.y1).all()
+
+
 @pytest.mark.parametrize(
     ("guard", "reset", "message"),
     [
@@ -189,3 +253,11 @@ def test_grazing():
 def test_bad_input(guard, reset, message):
     with pytest.raises(ValueError, match=message):
         hybrid_solve(fall, guard, reset, 0.0, 1.0, BALL[:2], BALL, max_events=1)
+
+
+def test_integers():
+    """An initial state of integers is one of floats, of 64 bits here."""
+    solve = lambda: hybrid_solve(  # noqa: E731
+        fall, height, bounce, 0.0, 1.0, jnp.array([1, 0]), BALL, max_events=1
+    )
+    assert jax.eval_shape(solve).y1.dtype == jnp.float64

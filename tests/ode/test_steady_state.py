@@ -76,3 +76,9 @@ def test_fold():
 def test_bad_input():
     with pytest.raises(ValueError, match="shape of y"):
         steady_state(lambda t, y, args: y[:1], jnp.ones(2))
+
+
+def test_integers():
+    """A guess of integers is one of floats, of 64 bits here."""
+    found = steady_state(lambda t, y, args: y**2 - 2, 1)
+    assert found.y.dtype == jnp.float64 and abs(found.y - np.sqrt(2)) < 1e-15
