@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 from .._core._constant import constant
 from .._core._matmul import matmul
 from ._certificate import FLOOR
-from ._kkt import Point, System, lagrangian_slope
+from ._kkt import Point, System, lagrangian_slope, sides
 from ._linear import jacobian
 
 
@@ -23,7 +23,8 @@ class ActiveSet(eqx.Module):
       where there is none); 0 where LICQ fails, and multipliers are not unique.
     licq: independence > √ε.
     curvature: least eigenvalue of the Hessian of L along the active constraints, over the
-      norm of the whole; negative at no minimum.
+      norm of the whole, each number of x in the unit that makes its own curvature 1; negative at
+      no minimum.
     violation: the largest by which a constraint is not met, in units of x.
     """
 
@@ -46,7 +47,7 @@ def active_set(parts: System, w: Point, args) -> ActiveSet:
     h, C_h = _with_jacobian(lambda x: parts.equality(x, args), x)
     g, C_g = _with_jacobian(lambda x: parts.inequality(x, args), x)
     size = jnp.abs(x) + FLOOR
-    low, high, above = x - slope < parts.lower, x - slope > parts.upper, mu > g
+    low, high, above, unit = sides(parts, w, args)
     change = jnp.abs(H * size[None, :]).sum(1)  # of ∇L over x
     change = jnp.where(change > 0, change, jnp.maximum(change.max(), jnp.abs(slope).max()))
     change = jnp.where(change > 0, change, 1)
@@ -58,7 +59,7 @@ def active_set(parts: System, w: Point, args) -> ActiveSet:
         jnp.maximum(jnp.abs(gaps), pull[None, :]).min(initial=jnp.inf),
         jnp.maximum(jnp.abs(g) / reach_g, pull_g).min(initial=jnp.inf),
     )
-    independence, curvature = _second_order(H, C_h, C_g, size, ~(low | high), above)
+    independence, curvature = _second_order(H, C_h, C_g, unit, ~(low | high), above)
     violation = jnp.concatenate([jnp.abs(h) / reach_h, -g / reach_g, -gaps.reshape(-1)]).max()
     tight = jnp.finfo(x.dtype).eps ** 0.5
     return ActiveSet(
@@ -76,12 +77,12 @@ def _positive(x):
     return jnp.where(x > 0, x, 1)
 
 
-def _second_order(H, C_h, C_g, size, free, above):
-    """Independence of the active gradients, and the least curvature along them, x in units of its size.
+def _second_order(H, C_h, C_g, unit, free, above):
+    """Independence of the active gradients, and the least curvature along them, in units of `unit`.
 
     Inactive rows are zero in B and 1 on the diagonal of B Bᵀ, which leaves its inverse the active one's.
     """
-    scale = jnp.where(free, size, 0)
+    scale = jnp.where(free, 1 / jnp.sqrt(unit), 0)
     B = jnp.concatenate([C_h, jnp.where(above[:, None], C_g, 0)]) * scale[None, :]
     length = jnp.sqrt((B**2).sum(1))
     on = jnp.concatenate([jnp.ones(len(C_h), bool), above])
@@ -89,7 +90,7 @@ def _second_order(H, C_h, C_g, size, free, above):
     gram = matmul(B, B.T) + jnp.diag(jnp.where(on, 0, 1).astype(B.dtype))
     values, V = jnp.linalg.eigh(gram) if len(B) else (jnp.ones(1, B.dtype), None)
     H = (H + H.T) / 2 * scale[None, :] * scale[:, None]
-    largest = jnp.abs(H).sum(1).max()
+    largest = jnp.maximum(jnp.abs(H).sum(1).max(), 1)  # 1 if curved at all
     if V is not None:
         inverse = jnp.where(values > len(B) * jnp.finfo(B.dtype).eps, 1 / _positive(values), 0)
         along = matmul(B.T, V)
@@ -97,4 +98,4 @@ def _second_order(H, C_h, C_g, size, free, above):
         H = matmul(P, matmul(H, P))
     finite = jnp.isfinite(H).all()
     curvatures = jnp.linalg.eigvalsh(jnp.where(finite, (H + H.T) / 2, jnp.zeros_like(H)))
-    return jnp.sqrt(jnp.maximum(values[0], 0)), curvatures[0] / _positive(largest)
+    return jnp.sqrt(jnp.maximum(values[0], 0)), curvatures[0] / largest

@@ -7,7 +7,9 @@ At x, with F and J = F_x there, s = J⁺ F Newton's step, and sizes σ_j = |x_j|
 
 Both are small at a root. The first alone is small in a flat valley, the second alone where F is large
 and J larger. J⁺ is taken with rows and columns scaled by their own sizes, so that no unit of an unknown
-or an equation hides a direction, and drops what is zero to rounding even then.
+or an equation hides a direction, and drops what is zero to rounding even then. An F_i that no unknown
+changes is solved, with a residual of 0, if it is rounding of what its parameters make of it; if not, no
+step can solve it, and the residual is ∞.
 
 Derivatives D = -J⁻¹ F_θ are taken at an x with an error, and so are D⁺ at Newton's next point x⁺ = x - s
 with one that is smaller by a power: ‖D - D⁺‖ / ‖D⁺‖ is the error of D, measured along signs of all
@@ -55,7 +57,8 @@ class STATUS(eqx.Enumeration):
 class Certificate(eqx.Module):
     """Residual and Newton step in units of their own size, and how well x and its derivatives are known.
 
-    residual: max |F_i| / Σ |F_x|_ij σ_j, σ_j = |x_j| + 0.1; F is a gradient for minima.
+    residual: max |F_i| / Σ |F_x|_ij σ_j, σ_j = |x_j| + 0.1; F is a gradient for minima. ∞ where an
+      F_i is not 0 and no unknown changes it.
     step: max |s_j| / σ_j, s Newton's step from x.
     smallest_singular_value: of the Jacobian, rows and columns in units of their sizes, over its largest.
     gradient_error: estimate of the relative error of derivatives of x.
@@ -108,7 +111,7 @@ def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: floa
     best = jnp.argmin(jnp.where(usable, looks.norm, jnp.inf))
     here, there = read(seen[best]), read(seen[best + 1])
     eps = jnp.finfo(x.dtype).eps
-    change = _sizes(here.D - there.D) / _sizes(there.D)
+    change = jnp.sqrt(((here.D - there.D) ** 2).sum(1)) / _sizes(there.D)
     error = change.max() + eps * x.size / here.singular
     status = _status(here, tolerance(x.dtype))
     error = jnp.where(jnp.isfinite(error), error, jnp.inf).astype(x.dtype)
@@ -142,12 +145,13 @@ def _look(problem, x, solved_by):
     along_args = push(jnp.zeros_like(x), _probes(some))
     sizes = jnp.abs(x) + FLOOR
     rows = jnp.abs(J * sizes[None, :]).sum(1)
-    rows = _positive(rows)
-    along = jnp.stack([F, along_args, rows * _signs(x)], 1)
+    along = jnp.stack([F, along_args, _positive(rows) * _signs(x)], 1)
     solved, singular, curvature = solved_by(J, along)
     solved = solved / sizes[:, None]
     step = solved[:, 0]
-    residual = jnp.abs(F / rows).max()
+    rounding = 10 * jnp.finfo(x.dtype).eps * jnp.abs(along_args)
+    fixed = jnp.where(jnp.abs(F) <= rounding, 0, jnp.where(jnp.isnan(F), F, jnp.inf))
+    residual = jnp.where(rows == 0, fixed, jnp.abs(F) / _positive(rows)).max()
     norm = jnp.sqrt((F**2).sum())
     seen = _Look(norm, x, residual, jnp.abs(step).max(), singular, curvature, solved[:, 1:].T)
     return x - step * sizes, seen

@@ -101,7 +101,7 @@ def finish(parts: System, w: Point, args, on_singular, throw, stats) -> Constrai
         certificate,
         (active.curvature, _status(certificate, active)),
     )
-    smooth = conditions(parts, found, args, "constrained_minimise", active.strict)
+    smooth = conditions(parts, found, args, "constrained_minimise", active)
     w = problem.unknowns.unpack(attach(vector, smooth, solve))
     unpack = parts.unknowns.unpack
     bound = unpack(jnp.where(active.lower | active.upper, lagrangian_slope(parts, w, args), 0))
@@ -120,9 +120,8 @@ def finish(parts: System, w: Point, args, on_singular, throw, stats) -> Constrai
 
 def _status(certificate: Certificate, active: ActiveSet):
     tol = tolerance(certificate.residual.dtype)
-    status = STATUS.where(
-        certificate.stationary & (active.curvature < -(tol**0.5)), STATUS.saddle, certificate.status
-    )
+    down = active.curvature < -(jnp.finfo(active.curvature.dtype).eps ** 0.5)
+    status = STATUS.where(certificate.stationary & down, STATUS.saddle, certificate.status)
     infeasible = (active.violation > tol) & (status != STATUS.nonfinite)
     return STATUS.where(infeasible, STATUS.infeasible, status)
 

@@ -5,8 +5,8 @@
     q_j = p_j ‖J_j‖ / s,    r / s,
 
 make the diagonal of the Gauss-Newton matrix 1. There q is counted in standard errors (those without
-correlations), which is what the certificate's tolerances and the conditions at bounds,
-q - ∇ < l or > u, ask of a unit. Units are powers of two, kept as integers: exact, and without derivative.
+correlations), which is what the certificate's tolerances ask of a unit. Units are powers of two, kept
+as integers: exact, and without derivative.
 
 The solver is Levenberg and Marquardt's, whose damping has a unit too: it runs in the parameters' own
 units and in those of |p0|, and the lower χ² counts. With bounds it sees unbounded variables t (James and
@@ -258,9 +258,12 @@ def _bounds(bounds):
         )
     lower, upper = (b if isinstance(b, jax.Array) else np.asarray(b, float) for b in bounds)
     if all(not isinstance(b, Tracer) for b in (lower, upper)) and np.any(
-        np.asarray(lower) > np.asarray(upper)
+        np.asarray(lower) >= np.asarray(upper)
     ):
-        raise ValueError("curve_fit: a lower bound is above its upper bound")
+        raise ValueError(
+            "curve_fit: each lower bound must be strictly less than each upper bound; what is fixed "
+            "goes into f"
+        )
     return lower, upper
 
 

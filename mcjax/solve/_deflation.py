@@ -1,9 +1,11 @@
 """Several roots from one start: a root that is known is divided out.
 
-    G(y) = F(y) Π (1 + 1/‖y - r_i‖²)
+    G(y) = F(y) Π (1 + ℓ²/‖y - r_i‖²)
 
-has the other roots of F, and no r_i that is simple, where F grows linearly. Each root found is polished
-on F itself, so nothing of the division is left in it or its derivatives.
+has the other roots of F, and no r_i that is simple, where F grows linearly. The unit of length ℓ is that
+of the problem, the way from the start to the first root; searches run in z = (y - y0)/ℓ, as a solver's
+tolerance has a unit too. Each root found is polished on F itself, so nothing of the division is left in
+it or its derivatives.
 
 Source: Farrell, Birkisson and Funke, SIAM J. Sci. Comput. 37 (2015) A2026.
 """
@@ -50,24 +52,31 @@ def roots(
     parameters = constant(problem.parameters)
     start = constant(problem.unknowns.pack(y0))
 
-    def deflated(x, known):
+    first = root(fn, solver, y0, args, max_steps=max_steps, throw=False)
+    way = constant(problem.unknowns.pack(first.value)) - start
+    unit = jnp.sqrt((way**2).sum())
+    unit = jnp.where((unit > 0) & jnp.isfinite(unit), unit, 1)
+
+    def deflated(z, known):
         there = jnp.isfinite(known).all(1)
-        apart = x[None, :] - jnp.where(there[:, None], known, 0)
+        apart = z[None, :] - jnp.where(there[:, None], known, 0)
         square = jnp.where(there, (apart**2).sum(1), 1)
-        return problem.F(x, parameters) * (1 + jnp.where(there, 1 / square, 0)).prod()
+        F = problem.F(start + unit * z, parameters)
+        return F * (1 + jnp.where(there, 1 / square, 0)).prod()
 
     def search(known, i):
         def run(solver, y0):
             return optx.root_find(deflated, solver, y0, known, max_steps=max_steps, throw=False)
 
-        got = first_that_works(solvers, run, start)
+        got = first_that_works(solvers, run, jnp.zeros_like(start))
         near = ((got.value[None, :] - known) ** 2).sum(1) <= tol * (1 + (got.value**2).sum())
         new = (got.result == optx.RESULTS.successful) & ~near.any()
-        found = jnp.where(new, got.value, jnp.nan)
-        return known.at[i].set(found), found
+        return known.at[i].set(jnp.where(new, got.value, jnp.nan)), None
 
     unknown = jnp.full((count, start.size), jnp.nan, start.dtype)
-    _, found = lax.scan(search, unknown, jnp.arange(count))
+    known = unknown.at[0].set(jnp.where(first.certificate.stationary, way / unit, jnp.nan))
+    known, _ = lax.scan(search, known, jnp.arange(1, count))
+    found = start[None, :] + unit * known
 
     def polished(x):
         newton = optx.Newton(tol, tol)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from .._core._axes import align
-from ._vector import Packing, arrays, packing
+from ._vector import Packing, arrays, packing, solid
 
 
 class Equation(NamedTuple):
@@ -53,7 +53,7 @@ def equation(
         lambda x, parameters: values.pack(call(unknowns.unpack(x), parameters)[0]),
         lambda x, parameters: call(unknowns.unpack(x), parameters)[1],
         call,
-        tuple(leaves),
+        tuple(solid(leaf) for leaf in leaves),
         unknowns,
         values.size,
     )

@@ -4,7 +4,7 @@ For each: how a step stays there, the equation F(x, θ) = 0 that holds at the mi
 negative eigenvalues are ways down from a solution of it. g = ∇f, H = f_xx:
 
     everywhere   F = g                                  H
-    bounds       F = x - clip(x - g, l, u)  (`_kkt`)    H of the free numbers (`_active_set`)
+    bounds       F = g, or x - its bound  (`_kkt`)      H of the free numbers (`_active_set`)
     P            F = x - P(x - g)                       D - D² + D H D,  D = P' at x - g
     manifold     F = tangent(x, g) + c defect(x)        Π F_x Π,  Π = tangent(x, ·)  (`_manifolds`)
 
@@ -81,6 +81,14 @@ def in_bounds(objective: Equation, y: PyTree, lower: PyTree, upper: PyTree, name
 
         return jax.tree.map(inward, y, g, low, high)
 
+    def slope(y, g):
+        """g, and less where the bound is nearer than a number's own size."""
+
+        def short(y, g, lo, hi):
+            return g * jnp.minimum(jnp.where(g > 0, y - lo, hi - y) / (jnp.abs(y) + FLOOR), 1)
+
+        return jax.tree.map(short, y, g, low, high)
+
     def at(x):
         none = jnp.zeros((0,), x.dtype)
         return Point(x, none, none)
@@ -96,9 +104,9 @@ def in_bounds(objective: Equation, y: PyTree, lower: PyTree, upper: PyTree, name
         return x, eqx.tree_at(lambda c: c.status, certificate, status), active
 
     def smooth(active):
-        return conditions(parts, at(objective.unknowns.pack(y)), None, name, active.strict)
+        return conditions(parts, at(objective.unknowns.pack(y)), None, name, active)
 
-    return Feasible(clip, lambda y, s: clip(plus(y, s)), pull, _fixed_point(clip), judge, smooth)
+    return Feasible(clip, lambda y, s: clip(plus(y, s)), pull, slope, judge, smooth)
 
 
 def projected(objective: Equation, y: PyTree, project: Callable, name: str) -> Feasible:

@@ -5,16 +5,23 @@
 With the Lagrangian L = f - λ·h - μ·g, the conditions of Karush, Kuhn and Tucker are equations R(w, θ) = 0
 for w = (x, λ, μ), with no inequality left in them:
 
-    R_x = x - clip(x - ∇L, l, u)  ≙  x - l where x - ∇L < l,  x - u where x - ∇L > u,  else ∇L
+    R_x = x - l where x - ∇L/c < l,  x - u where x - ∇L/c > u,  else ∇L
     R_λ = h
-    R_μ = min(g, μ)               ≙  g where μ > g,  else μ
+    R_μ = g where μ > d g,  else μ
 
-A constraint is active where its branch is taken. Where all are clearly on one side (strict
-complementarity) and the gradients of the active ones are independent (LICQ), R is smooth near the
-solution and dw = -R_w⁻¹ R_θ dθ as for any root. On the edge, g = μ = 0, x has one-sided derivatives
-alone: the margin says how near that is, and derivatives are NaN there. Newton's method on R finds
-the active set itself (semismooth Newton). Envelope theorem: df*/dθ = ∂L/∂θ, so λ and μ are the
-derivatives of the least value in the right-hand sides of the constraints.
+A constraint is active where its branch is taken. c and d are any positive numbers at a solution, where
+one of the two compared is 0, but near it they decide, and they have units: c_j is a curvature of L along
+x_j, which makes ∇L/c Newton's step in that number alone, and d_i = 1 / Σ_j (∂g_i/∂x_j)²/c_j is the
+multiplier that costs a unit of g_i. So no unit of f, x or g moves the active set. c_j is the sum of what
+L_jj is made of in size, and √ε of what ∇L_j is made of and of its change over x, each over the size of
+x_j: where L is linear in x_j, any slope above rounding leads to the bound.
+
+Where all are clearly on one side (strict complementarity) and the gradients of the active ones are
+independent (LICQ), R is smooth near the solution and dw = -R_w⁻¹ R_θ dθ as for any root. On the edge,
+g = μ = 0, x has one-sided derivatives alone: the margin says how near that is, and derivatives are NaN
+there. Newton's method on R finds the active set itself (semismooth Newton). Envelope theorem:
+df*/dθ = ∂L/∂θ, so λ and μ are the derivatives of the least value in the right-hand sides of the
+constraints.
 
 Sources: Nocedal and Wright, Numerical Optimization (2006), chapter 12; Fiacco, Introduction to Sensitivity
 and Stability Analysis in Nonlinear Programming (1983); Qi and Sun, Math. Prog. 58 (1993) 353.
@@ -26,10 +33,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
+from ._certificate import FLOOR
 from ._equation import Equation, equation, varying_as
+from ._linear import jacobian
 from ._vector import Packing, arrays, inexact, packing
 
 
@@ -55,6 +65,15 @@ class Point(NamedTuple):
     x: Array
     equality: Array
     inequality: Array
+
+
+class Sides(NamedTuple):
+    """Which constraints are active, and c, the curvature of L along each number of x."""
+
+    lower: Array
+    upper: Array
+    inequality: Array
+    curvature: Array
 
 
 class System(NamedTuple):
@@ -131,36 +150,68 @@ def _bound(bound, x, unknowns, default, name):
 
 def lagrangian_slope(parts: System, w: Point, args) -> Array:
     """∇L = ∇f - h_xᵀ λ - g_xᵀ μ."""
-    slope = parts.slope(w.x, args)
+    return _slopes(parts, w, args).sum(0)
+
+
+def _slopes(parts: System, w: Point, args) -> Array:
+    """The terms of ∇L, in rows."""
+    terms = [parts.slope(w.x, args)]
     for constraint, multiplier in ((parts.equality, w.equality), (parts.inequality, w.inequality)):
         if multiplier.size:
             _, pull = jax.vjp(lambda x, c=constraint: c(x, args), w.x)
-            slope = slope - pull(multiplier)[0]
-    return slope
+            terms.append(-pull(multiplier)[0])
+    return jnp.stack(terms)
 
 
-def residual(parts: System, w: Point, args) -> Point:
-    """R(w): zero where the conditions hold."""
+def sides(parts: System, w: Point, args) -> Sides:
+    """Which branch of R is taken at w, from n directional derivatives of ∇L and of g."""
+    parts, w, args = constant((parts, w, args))
+    x, size = w.x, jnp.abs(w.x) + FLOOR
+    terms, push = jax.linearize(lambda x: _slopes(parts, w._replace(x=x), args), x)
+    H = jnp.abs(jacobian(push, x)).sum(0)
+    slope, made_of = terms.sum(0), jnp.abs(terms).sum(0) + (H * size[:, None]).sum(0)
+    c = jnp.diag(H) + jnp.finfo(x.dtype).eps ** 0.5 * made_of / size
+    c = jnp.where(c > 0, c, 1)
+    low, high = slope > c * (x - parts.lower), -slope > c * (parts.upper - x)
+    g, push = jax.linearize(lambda x: parts.inequality(x, args), x)
+    cheap = (jacobian(push, x) ** 2 / c[None, :]).sum(1)
+    return Sides(low, high, w.inequality * jnp.where(cheap > 0, cheap, 1) > g, c)
+
+
+def residual(parts: System, w: Point, args, active) -> Point:
+    """R(w): zero where the conditions hold, with these `Sides` or `ActiveSet`."""
     slope, g = lagrangian_slope(parts, w, args), parts.inequality(w.x, args)
-    low, high = w.x - slope < parts.lower, w.x - slope > parts.upper
-    R_x = jnp.where(low, w.x - parts.lower, jnp.where(high, w.x - parts.upper, slope))
-    return Point(R_x, parts.equality(w.x, args), jnp.where(w.inequality > g, g, w.inequality))
+    R_x = jnp.where(
+        active.lower, w.x - parts.lower, jnp.where(active.upper, w.x - parts.upper, slope)
+    )
+    return Point(R_x, parts.equality(w.x, args), jnp.where(active.inequality, g, w.inequality))
 
 
-def conditions(parts: System, w: Point, args, name: str, strict: Array | bool = True) -> Equation:
-    """The equation R(w) = 0; with no derivative in anything unless `strict`."""
+def conditions(parts: System, w: Point, args, name: str, active: Any = None) -> Equation:
+    """The equation R(w) = 0; of an `ActiveSet`, with no derivative in anything unless it is strict."""
 
     def R(w, args):
-        none = jnp.where(strict, 0, jnp.nan).astype(w.x.dtype)
+        if active is None:
+            return residual(parts, w, args, sides(parts, w, args))
         # Of what R chooses between all has to be NaN: in reverse, what is not chosen is 0.
         paths = Point(
             lagrangian_slope(parts, w, args), parts.equality(w.x, args), parts.inequality(w.x, args)
         )
         for bound in (parts.lower, parts.upper):
             paths = paths._replace(x=paths.x + jnp.where(jnp.isfinite(bound), bound, 0))
-        return jax.tree.map(lambda r, path: r + none * path, residual(parts, w, args), paths)
+        value = residual(parts, w, args, active)
+        return jax.tree.map(lambda r, path: r + _nothing(path, active.strict), value, paths)
 
     return equation(R, w, args, name)
+
+
+def _nothing(path: Array, strict: Array) -> Array:
+    """0 times path, NaN unless strict, but 0 where path is: sealed, so that it holds in reverse too."""
+
+    def run(_, b):
+        return jnp.where(b == 0, 0, jnp.where(strict, 0, jnp.nan).astype(b.dtype) * b)
+
+    return lax.custom_linear_solve(lambda v: v, path, run, run)
 
 
 def multipliers(parts: System, x: Array, args) -> Point:
@@ -178,8 +229,12 @@ def multipliers(parts: System, x: Array, args) -> Point:
     bounded = jnp.isfinite(gaps)
     C = jnp.concatenate([C_h, C_g, jnp.where(bounded[:, None], eye, 0)])
     c = jnp.concatenate([jnp.zeros(parts.counts[0], x.dtype), g, jnp.where(bounded, gaps, size)])
-    rows = jnp.concatenate([C.T, jnp.diag(c / size)])
-    nu = jnp.linalg.lstsq(rows, jnp.concatenate([slope, jnp.zeros_like(c)]))[0]
+    length = jnp.sqrt((C**2).sum(1) + (c / size) ** 2)
+    length = jnp.where(
+        length > 0, length, 1
+    )  # of a column: units of constraints say nothing of rank
+    rows = jnp.concatenate([C.T, jnp.diag(c / size)]) / length[None, :]
+    nu = jnp.linalg.lstsq(rows, jnp.concatenate([slope, jnp.zeros_like(c)]))[0] / length
     m, k = parts.counts
     return Point(x, nu[:m], nu[m : m + k])
 

@@ -33,7 +33,7 @@ def _attached(parts: System, w, args, polish, on_singular) -> tuple[PyTree, Acti
         vector = newton_steps(problem, vector, polish, solve)
     w = problem.unknowns.unpack(vector)
     active = active_set(parts, w, args)
-    smooth = conditions(parts, w, args, "attach_implicit", active.strict)
+    smooth = conditions(parts, w, args, "attach_implicit", active)
     w = problem.unknowns.unpack(attach(vector, smooth, solve))
     return parts.unknowns.unpack(w.x), active
 

@@ -3,7 +3,8 @@
 Dense: the Jacobian from n directional derivatives, its rows and columns scaled by powers of two, its
 inverse, and two steps of refinement in the equation itself, which leave the errors of the problem.
 Singular is what has a condition number over 1/(10 n ε) when so scaled: no unit of an unknown or
-an equation makes a matrix singular or hides that it is.
+an equation makes a matrix singular or hides that it is. A singular matrix makes NaN of any right-hand
+side but zero, which is zero: in reverse mode, what does not depend on a solution asks nothing of it.
 """
 
 from collections.abc import Callable
@@ -74,7 +75,7 @@ def _sealed(matvec, frozen, b, fails):
             v = _product(inverse, b)
             for _ in range(2):
                 v = v + _product(inverse, b - matvec(v))
-            return v
+            return jnp.where((b == 0).all(), 0, v)
 
         return run
 

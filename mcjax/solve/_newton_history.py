@@ -14,6 +14,8 @@ from ._equation import check_square, equation
 from ._linear import jacobian, linear_map
 from ._vector import inexact
 
+_GROWING = 4  # steps in a row, each longer than the one before
+
 
 class OUTCOME(eqx.Enumeration):
     """What became of Newton's method."""
@@ -25,6 +27,10 @@ class OUTCOME(eqx.Enumeration):
     flat_slope = (
         "A step is far longer than the iterate: the Jacobian is nearly singular, a flat slope. "
         "A line search or a trust region helps."
+    )
+    diverged = (
+        "Every step is longer than the one before: the iterates run away from the root, or after one at "
+        "infinity. A line search or a better start helps."
     )
     singular_jacobian = "The Jacobian is singular at an iterate, so there is no Newton step."
     slow = "Not converged yet; a multiple root converges linearly, and more steps help."
@@ -81,6 +87,14 @@ def _size(x):
     return jnp.sqrt((x * x).sum(1))
 
 
+def _runs_away(lengths):
+    """Whether the last steps before the end, or before they overflow, grow all the time."""
+    last = jnp.where(jnp.isfinite(lengths), jnp.arange(len(lengths)), 0).max()
+    late = jnp.arange(1, len(lengths)) > last - _GROWING
+    late &= jnp.arange(1, len(lengths)) <= last
+    return (last >= _GROWING) & ((lengths[1:] > 1.1 * lengths[:-1]) | ~late).all()
+
+
 def _outcome(x, residuals, lengths):
     tol = tolerance(x.dtype)
     relative = lengths / (_size(x) + FLOOR)
@@ -94,6 +108,7 @@ def _outcome(x, residuals, lengths):
     found = choose(broken, OUTCOME.singular_jacobian, found)
     flat = (relative > 1e3).any() & ~(relative[-1] <= tol)
     found = choose(flat & ~broken, OUTCOME.flat_slope, found)
+    found = choose(_runs_away(lengths), OUTCOME.diverged, found)
     found = choose(relative[-1] <= tol, OUTCOME.converged, found)
     found = choose(residuals[-1] == 0, OUTCOME.converged, found)
     return choose(jnp.isfinite(residuals[0]), found, OUTCOME.nan_start)

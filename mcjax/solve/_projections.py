@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..linalg import lstsq
+from ._vector import inexact
 
 
 def proximal_residual(fn: Callable, prox: Callable) -> Callable:
@@ -35,12 +36,14 @@ def proximal_residual(fn: Callable, prox: Callable) -> Callable:
 
 def prox_l1(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
     """Soft threshold, the proximal map of weight Σ |x|: x less weight in size, or 0."""
-    weight = jnp.asarray(weight, jnp.asarray(x).dtype)
+    x = inexact(x, "prox_l1")
+    weight = jnp.asarray(weight, x.dtype)
     return jnp.where(x > weight, x - weight, jnp.where(x < -weight, x + weight, jnp.zeros_like(x)))
 
 
 def prox_l2(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
     """The proximal map of weight ‖x‖, over the last axis: x shorter by weight, or 0 (group lasso)."""
+    x = inexact(x, "prox_l2")
     square = (x * x).sum(-1, keepdims=True)
     weight = jnp.asarray(weight, x.dtype)
     outside = square > weight**2

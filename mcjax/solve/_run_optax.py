@@ -4,10 +4,10 @@ The loop stops where the gradient is small in units of f alone,
 
     max_i |g_i| (|y_i| + 0.1)  ≤  tol · s,        s = the largest of |f| and the left side seen so far:
 
-a step by a number's own size would change f by tol s at most. g is the projected gradient y - P(y - g)
-in bounds or with a projection, and its tangent part on a manifold. No s is right for all f: where f
-vanishes at its minimum |f| alone is never reached, where f is huge at the start s is. So the certificate
-has the last word (`_search`).
+a step by a number's own size would change f by tol s at most. In bounds that step ends at the bound;
+with a projection g is the projected gradient y - P(y - g), and on a manifold its tangent part. No s is
+right for all f: where f vanishes at its minimum |f| alone is never reached, where f is huge at the start
+s is. So the certificate has the last word (`_search`).
 
 Derivatives are those of the equation that holds at the minimum (`_feasible`), and not of the loop.
 """

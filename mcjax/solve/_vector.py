@@ -11,6 +11,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, PyTree
 
 
@@ -60,8 +62,16 @@ def inexact(tree: PyTree, name: str) -> PyTree:
 
 
 def arrays(tree: PyTree) -> PyTree:
-    """The tree with its NumPy arrays as jax arrays; all else as it is."""
-    return jax.tree.map(lambda x: jnp.asarray(x) if _is_numpy(x) else x, tree)
+    """The tree with its NumPy arrays, and Python numbers that are traced, as jax arrays."""
+    return jax.tree.map(lambda x: jnp.asarray(x) if _is_numpy(x) else solid(x), tree)
+
+
+def solid(x):
+    """x; an array if it is the tracer of a Python number, which outside jit jax leaves a number: without
+    its tangent equinox would take it for a constant of the program.
+    """
+    bare = isinstance(x, Tracer) and not eqx.is_array(lax.stop_gradient(x))
+    return jax.device_put(x) if bare else x
 
 
 def _is_numpy(x):

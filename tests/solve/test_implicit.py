@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from mcjax.solve import attach_implicit, fixed_point_residual, implicit
+from mcjax.solve import KKT, attach_implicit, batch_solve, fixed_point_residual, implicit, root
 
 EPS = jnp.finfo(float).eps
 
@@ -251,6 +251,45 @@ def test_float32():
     slope = jax.jit(jax.grad(cube_root))(b)
     assert slope.dtype == jnp.float32
     np.testing.assert_allclose(slope, 2 ** (-2 / 3) / 3, rtol=10 * jnp.finfo(jnp.float32).eps)
+
+
+@pytest.mark.parametrize("solve", ["vmap", "batch_solve"])
+def test_a_masked_lane_does_not_reach_what_lanes_share(solve):
+    """x = 1/(w a), which a = 0 has not: in w its slope is -Σ 1/(w² a) over the others."""
+
+    def total(w, a):
+        def fn(x, a):
+            return w * a * x - 1
+
+        if solve == "batch_solve":
+            found = batch_solve(root, fn, None, jnp.ones(3), a)
+        else:
+            found = jax.vmap(lambda a: root(fn, None, 1.0, a, throw=False))(a)
+        return jnp.where(found.certificate.stationary, found.value, 0.0).sum(), found.value
+
+    def slopes(w, a):
+        (_, x), pull = jax.vjp(total, w, a)
+        return pull((1.0, 0 * x))[0], pull((0.0, jnp.ones(3)))[0]
+
+    masked, whole = jax.jit(slopes)(jnp.array(2.0), jnp.array([1.0, 0.0, 2.0]))
+    np.testing.assert_allclose(masked, -0.375, rtol=1e-12)
+    assert np.isnan(whole)
+
+
+def test_a_python_number_outside_jit():
+    """√a and max(a, 0), the parameter a Python float, with steps of Newton's method and without."""
+
+    def slope(residual, a, polish):
+        return jax.grad(lambda a: attach_implicit(3.0, residual, a, polish=polish))(a)
+
+    def square(x, a):
+        return x * x - a
+
+    distance = KKT(lambda x, a: (x - a) ** 2, lower=0.0)
+    np.testing.assert_allclose(slope(square, 8.9, 3), 0.5 / 8.9**0.5, rtol=1e-12)
+    np.testing.assert_allclose([slope(distance, 2.9, k) for k in (0, 1)], 1, rtol=1e-12)
+    solve = implicit(square, polish=3)(lambda x0, a: x0)
+    np.testing.assert_allclose(jax.grad(lambda a: solve(3.0, a))(8.9), 0.5 / 8.9**0.5, rtol=1e-12)
 
 
 def test_shard_map():

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from mcjax.solve import OUTCOME, newton_history, roots
 
@@ -18,6 +19,7 @@ def test_failure_modes_have_names():
             nan_start=newton_history(lambda y, _: jnp.log(y), -1.0),
             left_domain=newton_history(lambda y, _: jnp.log(y), 4.0),
             singular_jacobian=newton_history(lambda y, _: y**2 + 1, 0.0),
+            diverged=newton_history(lambda y, _: jnp.cbrt(y), 3.0),
         )
 
     found = run()
@@ -25,6 +27,21 @@ def test_failure_modes_have_names():
         assert history.outcome == getattr(OUTCOME, name), name
     assert 1.8 < found["converged"].order < 2.2
     np.testing.assert_allclose(found["slow"].order, 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "fn, start", [(lambda y, _: 1 / y, 1.0), (lambda y, _: jnp.arctan(y), 3.0)]
+)
+def test_steps_that_grow_are_divergence(fn, start):
+    """y⁺ = 2 y, and y⁺ ≈ -π y²/2 until it overflows."""
+    assert newton_history(fn, start).outcome == OUTCOME.diverged
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_roots_in_any_unit(unit):
+    found = roots(lambda y, u: (y / u - 1) * (y / u - 2) * (y / u - 3), None, 0.0, unit, count=3)
+    assert found.certificate.stationary.all()
+    np.testing.assert_allclose(np.sort(found.value) / unit, [1, 2, 3], rtol=1e-12)
 
 
 def test_all_roots_of_a_cubic_from_one_start_and_their_derivatives():

@@ -34,6 +34,11 @@ def test_lasso_is_differentiable_in_data_and_weight():
     np.testing.assert_allclose(dw, [-1, 0, 1], atol=EPS)
 
 
+def test_integers_are_numbers():
+    np.testing.assert_array_equal(prox_l1(jnp.array([3, -1, 0]), 0.5), [2.5, -0.5, 0])
+    np.testing.assert_allclose(prox_l2(jnp.array([3, 4]), 1.0), [2.4, 3.2], rtol=1e-15)
+
+
 def test_a_minimum_on_the_simplex_of_optax():
     """min ‖x - p‖²/2, one coordinate 0: dx/dp = I - 1/2 on the others."""
 
