@@ -45,7 +45,9 @@ def main():
     for _ in range(arguments.repeat):
         for name, (value, both) in programs.items():
             times[name].append([seconds(value, n), seconds(both, n)])
-    print(f"{'':14} {'loss, s':>9} {'gradient':>9} {'both':>9} {'error':>9} {'temporaries, MB':>16}")
+    print(
+        f"{'':14} {'loss, s':>9} {'gradient':>9} {'both':>9} {'error':>9} {'temporaries, MB':>16}"
+    )
     for name, (_, both) in programs.items():
         value, total = np.median(times[name], 0)
         error = np.linalg.norm(both(np.zeros(n))[1] - true) / np.linalg.norm(true)

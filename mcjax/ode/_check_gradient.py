@@ -278,7 +278,7 @@ def _taylor(value, point, controller, gradients, names, allowed, seed):
     noise = 10 * float(tight.rtol) * max(abs(middle), 1e-300)
     slope, bar = _extrapolated(moved, noise)
     h = _STEPS[len(_STEPS) // 2]
-    bent = _change(np.subtract(*moved[h]), np.subtract(*sides(h, allowed))) / (2 * h * allowed)
+    bent = _change(-np.diff(moved[h]), -np.diff(sides(h, allowed)))[0] / (2 * h * allowed)
     size = max(abs(slope), float(bent), 1e-300)
     for name, gradient in zip(names, gradients, strict=True):
         if gradient is not None:

@@ -92,7 +92,8 @@ def _solve_jvp(primals, tangents, *, adjoint, saveat, init_state, **kwargs):
         matrices = _sensitivities(
             fields, flat_y0, p, times, bool(start), like=theta[0], t0=t0, adjoint=adjoint, **kwargs
         )
-        along = [_real(v).astype(flat_y0.dtype) for v in (*([sum(start)] if start else []), dp)]
+        begun = [sum(start[1:], start[0])] if start else []
+        along = [_real(v).astype(flat_y0.dtype) for v in (*begun, dp)]
         along = jnp.concatenate(along)
         moved = [jnp.tensordot(S, along, 1, precision=lax.Precision.HIGHEST) for S in matrices]
     for i, (t, dt, y) in enumerate(zip(times, dtimes, out[0], strict=True)):

@@ -175,7 +175,7 @@ class TwoSided:
         none = [(_complex(A) * 0,) * 2 for A in matrices]
         pairs = _if(steps < 0, triangularised, none)
         known = zip(into, powers, pairs, units, strict=True)
-        sides = [Side(x, y, *pair, d) for x, y, pair, d in known]
+        sides = [Side(x, y, U, T, d) for x, y, (U, T), d in known]
         return *(x for side in sides for x in side), p, steps
 
     def _unique(self, T, S):

@@ -16,9 +16,9 @@ Derivatives: `mcjax._core._matrix_function`.
 
 from functools import cache, reduce
 from math import factorial
-from numbers import Integral
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..._core._check import square
@@ -51,7 +51,7 @@ def phim(k: int, A: Square) -> Square:
     memory for k + 1 matrices. Source: Skaflestad and Wright, Appl. Numer. Math. 59 (2009) 783.
     """
     A = square(A, "phim")
-    if not isinstance(k, Integral) or isinstance(k, bool) or k < 0:
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 0:
         raise ValueError(f"phim: k must be 0, 1, 2, ..., a Python integer, got {k!r}")
     return matrix_function(_algorithm(k), A)
 

@@ -10,9 +10,8 @@ smooth wherever the rank r is kept, whichever singular values are equal. What a 
 the projector does: N Nᴴ x is P x, ‖Nᴴ x‖ is ‖P x‖, a constraint A x = 0 is x = P z.
 """
 
-from numbers import Integral
-
 import jax.numpy as jnp
+import numpy as np
 
 from ..._core._check import matrix
 from ..._core._matmul import add_diagonal, matmul
@@ -64,6 +63,6 @@ def _leading(A, rank, name):
     A = matrix(A, name)
     largest = min(A.shape[-2:])
     rank = largest if rank is None else rank
-    if not isinstance(rank, Integral) or not 0 <= rank <= largest:
+    if not isinstance(rank, int | np.integer) or not 0 <= rank <= largest:
         raise ValueError(f"{name}: rank must be an integer from 0 to {largest}, got {rank!r}")
-    return isometry(A, rank=rank) if rank else jnp.zeros_like(A)
+    return isometry(A, rank=int(rank)) if rank else jnp.zeros_like(A)

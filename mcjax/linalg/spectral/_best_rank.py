@@ -11,9 +11,9 @@ otherwise the recursion divides by a distance of at least σ_k - σ_{k+1}. No ot
 """
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import jax.numpy as jnp
+import numpy as np
 
 from ..._core._check import matrix
 from ..._core._shapes import Rectangle
@@ -47,7 +47,7 @@ def best_rank(A: Rectangle, k: int) -> Rectangle:
     """
     A = matrix(A, "best_rank")
     m, n = A.shape[-2:]
-    if not isinstance(k, Integral) or not 0 <= k <= min(m, n):
+    if not isinstance(k, int | np.integer) or not 0 <= k <= min(m, n):
         raise ValueError(f"best_rank: k must be one of 0..{min(m, n)} for {m} x {n}, got {k!r}")
     if k == min(m, n):
         return A

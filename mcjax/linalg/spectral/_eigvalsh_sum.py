@@ -1,8 +1,7 @@
 """Sums of eigenvalues, which are smooth where single eigenvalues are not (`_selected_sum`)."""
 
-from numbers import Integral
-
 import jax.numpy as jnp
+import numpy as np
 
 from ..._core._check import hermitian_part, square
 from ..._core._shapes import Scalar, Square
@@ -30,11 +29,11 @@ def eigvalsh_sum(A: Square, select: int | slice | tuple) -> Scalar:
     A = hermitian_part(square(A, "eigvalsh_sum"))
     if not A.size:
         return jnp.zeros_like(A.real, shape=A.shape[:-2])
-    if isinstance(select, Integral):
+    if isinstance(select, int | np.integer):
         if not 0 <= select <= A.shape[-1]:
             raise ValueError(
                 f"eigvalsh_sum: k must be one of 0..{A.shape[-1]}, got {select}; "
                 f"slice({-abs(select)}, None) selects the largest"
             )
-        select = slice(0, select)
+        select = slice(0, int(select))
     return selected_sum(A, select, "eigvalsh_sum", dual=None, subgradient=True).real

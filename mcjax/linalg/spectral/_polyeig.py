@@ -53,8 +53,8 @@ def polyeig(*coefficients: Square) -> PolyEig:
     """
     if len(coefficients) < 2:
         raise ValueError("polyeig: pass A0 and A1, or more coefficients, each (..., n, n)")
-    coefficients = same_dtype(*(square(A, "polyeig") for A in coefficients))
-    coefficients = [A.astype(np.result_type(A.dtype, "complex64")) for A in coefficients]
+    given = same_dtype(*(square(A, "polyeig") for A in coefficients))
+    coefficients = tuple(A.astype(np.result_type(A.dtype, "complex64")) for A in given)
     sizes = {A.shape[-1] for A in coefficients}
     if len(sizes) > 1:
         raise ValueError(f"polyeig: coefficients must have one size, got {sorted(sizes)}")
@@ -86,7 +86,7 @@ def _pairs(*coefficients):
         return sum(s[0] ** k * s[1] ** (m - k) * terms[k] for k in range(m + 1))
 
     def refined(s, v):
-        return eigenpair(lambda s: family(s, scaled), s, v, family(jnp.abs(s), sizes)[0, 0])
+        return eigenpair(lambda s: family(s, scaled), s, v, jnp.squeeze(family(jnp.abs(s), sizes)))
 
     root = jax.vmap(refined)(point, X)
     alpha, beta = root.s[:, 0], root.s[:, 1]
