@@ -7,8 +7,10 @@ gradient is taken in, beside y0.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import diffrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Problem(NamedTuple):
@@ -139,3 +141,14 @@ def neural_ode(width=64, size=8, t1=10.0):
         return W @ y + b
 
     return Problem(field, jax.random.normal(keys[3], (size,)), weights, 0.0, t1)
+
+
+def pid(rtol, atol=None):
+    """diffrax's controller of step sizes, atol = rtol by default."""
+    return diffrax.PIDController(rtol=rtol, atol=rtol if atol is None else atol)
+
+
+def assert_relative(got, want, tolerance):
+    """That every array of a tree is within tolerance, in the 2-norm."""
+    for g, w in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert np.linalg.norm(g - w) <= tolerance * np.linalg.norm(w), (g, w)

@@ -88,14 +88,12 @@ def test_units_that_differ(shift, digits):
 def test_names_of_scipy():
     A = np.array([[1.0, 2], [0, -3]])
     B, one = np.array([[1.0], [1]]), np.eye(2)
-    for name in ("solve_continuous_are", "solve_discrete_are"):
+    for ours in (solve_continuous_are, solve_discrete_are):
         arguments = dict(a=A, b=B, q=one, r=np.eye(1), e=2 * one, s=0.1 * B)
-        ours = {"solve_continuous_are": solve_continuous_are}.get(name, solve_discrete_are)
-        truth = getattr(scipy.linalg, name)(**arguments)
+        truth = getattr(scipy.linalg, ours.__name__)(**arguments)
         np.testing.assert_allclose(ours(**arguments), truth, rtol=1e-12)
-    np.testing.assert_allclose(
-        solve_sylvester(a=A, b=one, q=one), scipy.linalg.solve_sylvester(a=A, b=one, q=one)
-    )
+    truth = scipy.linalg.solve_sylvester(a=A, b=one, q=one)
+    np.testing.assert_allclose(solve_sylvester(a=A, b=one, q=one), truth, rtol=1e-12)
 
 
 def test_without_a_schur_form(monkeypatch):

@@ -1,0 +1,57 @@
+"""ReplayAdjoint with steps of one length, whose boundaries move with t0, t1 and dt0, as in diffrax."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mcjax.ode import ReplayAdjoint
+
+
+@pytest.mark.parametrize("dt0", [0.2, 1.03 / 5], ids=["remainder", "divides"])
+def test_constant_steps_move_with_the_times(dt0):
+    """Of (t0, t1, dt0) as in diffrax.DirectAdjoint: the first step is dt0, the others share t1 - t0."""
+    field = lambda t, y, a: -a * jnp.sin(y) * t  # noqa: E731
+    pair = (
+        diffrax.ODETerm(lambda t, y, a: y * t),
+        diffrax.ODETerm(lambda t, y, a: -a * jnp.sin(y)),
+    )
+    kinds = [(diffrax.Euler(), diffrax.ODETerm(field), 1.2)]
+    kinds += [(diffrax.SemiImplicitEuler(), pair, (jnp.array(1.2), jnp.array(0.7)))]
+
+    def end(moments, adjoint, solver, terms, y0):
+        t0, t1, dt0 = moments
+        sol = diffrax.diffeqsolve(
+            terms, solver, t0, t1, dt0, y0, 1.3, adjoint=adjoint, max_steps=16
+        )
+        return jax.tree.leaves(sol.ys)[0][-1]
+
+    moments = jnp.array([0.1, 1.13, dt0])
+    for kind in kinds:
+        got, want = (
+            jax.grad(end)(moments, adjoint, *kind)
+            for adjoint in (ReplayAdjoint(), diffrax.DirectAdjoint())
+        )
+        np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+def test_an_event_is_all_that_ends_a_solve():
+    """t1 infinite, constant steps of dt0: as diffrax.DirectAdjoint."""
+
+    def end(x, adjoint):
+        y0, a, t0, dt0 = x
+        event = diffrax.Event(lambda t, y, args, **_: y < 0.5)
+        sol = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, a: -a * y * t), diffrax.Euler(), t0, jnp.inf, dt0, y0, a,
+            event=event, adjoint=adjoint, max_steps=64,
+        )  # fmt: skip
+        return sol.ys[-1] * sol.ts[-1]
+
+    x = jnp.array([1.2, 0.7, 0.1, 0.1])
+    got, want = (
+        jax.value_and_grad(end)(x, adjoint)
+        for adjoint in (ReplayAdjoint(), diffrax.DirectAdjoint())
+    )
+    np.testing.assert_allclose(got[0], want[0], rtol=1e-14)
+    np.testing.assert_allclose(got[1], want[1], rtol=1e-12)
