@@ -97,6 +97,7 @@ FUNCTIONS = {
     "logdet pos": lambda A: logdet(A, assume_a="pos"),
     "svd_function": lambda A: svd_function(A, jnp.tanh),
     "polar": lambda A: sum(polar(A)),
+    "polar without an SVD": lambda A: sum(polar(A, method="qdwh")),
     "best_rank": lambda A: best_rank(A, 1),
     "riesz_projector": lambda A: riesz_projector(A, 0.0, 3.0),
     "spectral_projector": lambda A: spectral_projector(A, slice(0, 1)),

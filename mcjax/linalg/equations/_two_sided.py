@@ -17,9 +17,7 @@ leaves undone two steps of refinement do, so that all give the same X, on any de
 
        A = U T Uᴴ,   B = W S Wᴴ,   T Y + Y S = Uᴴ Q W,   X = U Y Wᴴ,
 
-   column by column. No GPU has a Schur decomposition. There the eigenvectors V of A are computed, to
-   backward stability even where they are nearly parallel; V = U R with U unitary, and Uᴴ A U = R Λ R⁻¹ is
-   upper triangular up to eps times the condition of V.
+   column by column; T and S are those of `_triangular_form`.
 
    M is singular where it has a singular value 0, which rounding leaves at eps ‖M‖; the eigenvalues of a
    defective M are much farther from 0. So its least singular value is estimated: from a Q without a
@@ -37,7 +35,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.scipy.linalg import solve_triangular
 
@@ -45,6 +42,7 @@ from ..._core._matmul import add_diagonal, matmul
 from ..._core._power_of_two import nearest
 from ..._core._solve import sealed_solve
 from ._balancing import balancing
+from ._triangular_form import as_complex, triangular_form
 
 _SMALL = 16  # n m, up to which an inverse of K is cheaper than doubling (measured)
 _LEAST = 10  # times eps ‖M‖: a singular value below is 0
@@ -166,13 +164,13 @@ class TwoSided:
         powers, steps = _powers(contractions)
 
         def triangularised():
-            pairs = [_triangularise(A) for A in matrices]
+            pairs = [triangular_form(A) for A in matrices]
             unique = self._unique(
                 pairs[0][1], pairs[1][1] if pairs[1:] else _flipped(pairs[0][1]).conj()
             )
             return [(U, jnp.where(unique, T, jnp.nan)) for U, T in pairs]
 
-        none = [(_complex(A) * 0,) * 2 for A in matrices]
+        none = [(as_complex(A) * 0,) * 2 for A in matrices]
         pairs = _if(steps < 0, triangularised, none)
         known = zip(into, powers, pairs, units, strict=True)
         sides = [Side(x, y, U, T, d) for x, y, (U, T), d in known]
@@ -200,7 +198,7 @@ class TwoSided:
             return j + 1, X + matmul(matmul(left.powers[j], X), right.powers[j])
 
         def triangular():
-            rhs = matmul(matmul(left.unitary.mT.conj(), _complex(Q)), right.unitary)
+            rhs = matmul(matmul(left.unitary.mT.conj(), as_complex(Q)), right.unitary)
             Y = self._sweep(left.triangle, right.triangle, rhs)
             X = matmul(matmul(left.unitary, Y), right.unitary.mT.conj())
             return X if jnp.iscomplexobj(Q) else X.real
@@ -271,21 +269,6 @@ def _if(needed, function, otherwise):
     return lax.while_loop(lambda s: s[0], lambda s: (s[0] & False, function()), state)[1]
 
 
-def _triangularise(A):
-    return lax.platform_dependent(_complex(A), cpu=_schur, default=_by_eigenvectors)
-
-
-def _schur(A):
-    T, U = lax.linalg.schur(A)
-    return U, T
-
-
-def _by_eigenvectors(A):
-    _, V = jnp.linalg.eig(A)
-    U, _ = jnp.linalg.qr(V)
-    return U, jnp.triu(matmul(matmul(U.mT.conj(), A), U))
-
-
 def _flipped(T):
     """J Tᵀ J."""
     return T[::-1, ::-1].mT
@@ -297,10 +280,6 @@ def _norm(X):
 
 def _zero(x):
     return jnp.zeros_like(x, dtype=int)
-
-
-def _complex(X):
-    return X.astype(np.result_type(X.dtype, np.complex64))
 
 
 def _cayley(matrices):

@@ -20,11 +20,11 @@ def isometry(A: Rectangle, *, rank: int | None = None, rcond: float = 0.0) -> Re
 
     Where σ_r is σ_{r+1} or 0 to rounding, it is one of many and its derivatives are NaN.
     """
-    return odd_function(_StepPotential(rank, rcond), A)
+    return odd_function(StepPotential(rank, rcond), A)
 
 
 @dataclass(frozen=True)
-class _StepPotential:
+class StepPotential:
     """tr |H| of the leading eigenvalues of H: its gradient is their sign."""
 
     rank: int | None

@@ -17,6 +17,7 @@ import numpy as np
 from jax import lax
 
 from ..._core._check import square
+from ..._core._conjugate_pairs import conjugate_pairs
 from ..._core._evaluate import evaluate
 from ..._core._matmul import matmul, row_minus_column
 from ..._core._shapes import Square
@@ -138,34 +139,11 @@ def _chosen(sort, eigenvalues):
 
 
 def _pairs(T):
-    """Where the pairs of a real T begin and end, a unitary U with Uᴴ T U triangular, and eigenvalues.
-
-    U = [[β, iγ], [iγ, β]] on [[a, b], [c, a]], with β² = |b|/(|b| + |c|), β b > 0 and β² + γ² = 1.
-    """
-
-    def begin(x):
-        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, 1)])
-
-    def end(x):
-        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(1, 0)])
-
-    b, c = (jnp.diagonal(T, k, -2, -1) for k in (1, -1))
-    paired = c != 0
-    size = jnp.where(paired, jnp.abs(b) + jnp.abs(c), 1)
-    beta, gamma = (jnp.where(paired, jnp.sqrt(jnp.abs(x) / size), 0) for x in (b, c))
-    beta = beta * jnp.sign(b)
-    first, second = begin(paired), end(paired)
-    on = jnp.where(first | second, begin(beta) + end(beta), 1)
-    gamma = _superdiagonal(begin(gamma))
-    U = lax.complex(embed(on), gamma + gamma.mT)
-    imaginary = jnp.where(paired, jnp.sqrt(jnp.abs(b)) * jnp.sqrt(jnp.abs(c)), 0)
-    return first, second, U, lax.complex(diagonal(T), begin(imaginary) - end(imaginary))
-
-
-def _superdiagonal(x):
-    """x_i at (i, i + 1)."""
-    X = jnp.broadcast_to(x[..., :, None], (*x.shape, x.shape[-1]))
-    return jnp.where(row_minus_column(X) == -1, X, 0)
+    """Where the pairs of a real T begin and end, a unitary U with Uᴴ T U triangular, and eigenvalues."""
+    first, second, on, beside, eigenvalues = conjugate_pairs(T)
+    beside = jnp.where(first, beside, 0)[..., :, None]
+    off = jnp.where(row_minus_column(T) == -1, jnp.broadcast_to(beside, T.shape), 0)
+    return first, second, lax.complex(embed(on), off + off.mT), eigenvalues
 
 
 def _split(A, T, Z, U, chosen):

@@ -14,7 +14,7 @@ from mcjax.linalg import (
     solve_discrete_lyapunov,
     solve_sylvester,
 )
-from mcjax.linalg.equations import _two_sided
+from mcjax.linalg.equations import _triangular_form
 
 from ...helpers._similarity import hidden
 
@@ -98,7 +98,7 @@ def test_names_of_scipy():
 
 def test_without_a_schur_form(monkeypatch):
     """As on GPUs, of a size that no other test has compiled."""
-    monkeypatch.setattr(_two_sided, "_schur", _two_sided._by_eigenvectors)
+    monkeypatch.setattr(_triangular_form, "_schur", _triangular_form._by_eigenvectors)
     rng = np.random.default_rng(0)
     A, B, Q = (
         rng.standard_normal((11, 11)),
