@@ -107,7 +107,10 @@ def _linear_form(A, others):
 
 
 def _products_without(s, k):
-    """The array p(i₁, ..., i_k) = Π s_j over all j but i₁..i_k."""
+    """The array p(i₁, ..., i_k) = Π s_j over all j but i₁..i_k; 0 where two of these agree.
+
+    The minors vanish there, but for rounding, and n - k + 1 singular values would be left to blow it up.
+    """
     n = len(s)
     start, stop = jnp.arange(n + 1)[:, None], jnp.arange(n)[None, :]
     products = jnp.cumprod(jnp.where(stop >= start, s[None, :], jnp.ones_like(s)[None, :]), 1)
@@ -116,7 +119,8 @@ def _products_without(s, k):
     result, first = jnp.ones((n,) * k, s.dtype), jnp.zeros((n,) * k, int)
     for i in indices:
         result, first = result * ranges[first, i], i + 1
-    return result * ranges[first, n]
+    distinct = (indices[1:] > indices[:-1]).all(0)
+    return jnp.where(distinct, result * ranges[first, n], 0)
 
 
 def _minors(K):

@@ -1,8 +1,8 @@
-"""The Euclidean length of a vector, with a subgradient at zero.
+"""The length of a vector, Euclid's and others, with a subgradient at zero.
 
-Φ(x) = √(Σ x²) has the gradient x/Φ(x) and Hessian (I - x xᵀ/Φ²)/Φ. At x = 0 it has no derivative;
-every vector of length at most 1 is a subgradient, and 0 is the one that makes the derivative of any
-smooth function of Φ² right. Its own derivative does not exist there: NaN.
+Φ(x) = (Σ |x|^p)^{1/p}; at p = 2 the gradient is x/Φ(x) and the Hessian (I - x xᵀ/Φ²)/Φ. At x = 0 it has
+no derivative; every vector of (dual) length at most 1 is a subgradient, and 0 is the one that makes the
+derivative of any smooth function of Φ² right. Its own derivative does not exist there: NaN.
 """
 
 from dataclasses import dataclass
@@ -12,24 +12,40 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ..._core._potential import derivative
+from ..._core._power_of_two import size
 
 
 def euclidean(x: Array) -> Array:
     """√(Σ |x|²) over the last axis, without over- or underflow."""
-    if jnp.iscomplexobj(x):
-        x = jnp.concatenate([x.real, x.imag], -1)
-    return derivative(_Length(), x[..., None, :], dual=None)
+    return length(x, 2)
+
+
+def length(x: Array, p: float) -> Array:
+    """(Σ |x|^p)^{1/p} over the last axis, without over- or underflow."""
+    return _Length(1, float(p)).of(x[..., None, :])
 
 
 @dataclass(frozen=True)
-class _Length:
-    """Φ(x) of a real x, (..., 1, n)."""
+class Norm:
+    """Φ(A) of real or complex A, (..., rows, n), by a `value` that JAX differentiates; 0 at 0 alone."""
 
+    rows: int
     loops_on_data = False
+
+    def value(self, A) -> Array:
+        raise NotImplementedError
+
+    def of(self, A):
+        parts = [A.real, A.imag] if jnp.iscomplexobj(A) else [A]
+        return derivative(self, jnp.concatenate(parts, -2), dual=None)
 
     def derivative(self, point, directions, slots, dual):
         (x,) = point
-        form = _length
+        if directions and dual is None:
+            # The gradient's, along the last: two directions of length 1 over the size of x may overflow.
+            *others, last = directions
+            return (self.derivative(point, others, slots[:-1], 0) * last).sum((-2, -1))
+        form = self._of_parts
         for d in directions:
             form = _along(form, d)
         if dual is not None:
@@ -38,11 +54,23 @@ class _Length:
         zero = (x == 0).all((-2, -1), keepdims=dual is not None)
         return jnp.where(zero, jnp.nan if undefined else 0.0, form(x))
 
+    def _of_parts(self, x):
+        real, k = x.shape[-2] == self.rows, self.rows
+        return self.value(x if real else lax.complex(x[..., :k, :], x[..., k:, :]))
 
-def _length(x):
-    largest = lax.stop_gradient(jnp.abs(x).max((-2, -1), keepdims=True, initial=0.0))
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
-    return scale[..., 0, 0] * jnp.sqrt(((x / scale) ** 2).sum((-2, -1)))
+
+@dataclass(frozen=True)
+class _Length(Norm):
+    p: float
+
+    def value(self, A):
+        unit = size(lax.stop_gradient(A))
+        return unit[..., 0, 0].real * self._of_moderate(A / unit)
+
+    def _of_moderate(self, A):
+        if self.p == 2:  # moduli have no derivatives at 0
+            return jnp.sqrt((A.real**2 + A.imag**2).sum((-2, -1)))
+        return (jnp.abs(A) ** self.p).sum((-2, -1)) ** (1 / self.p)
 
 
 def _along(form, d):

@@ -58,8 +58,8 @@ class LargestSum:
         tie = (0 < cut < n) & (x[cut] - x[max(cut - 1, 0)] <= rounding)
         if order == 0:
             tied = jnp.abs(x - x[cut % n]) <= rounding
-            mean = (tied & above).sum() / tied.sum()
-            return jnp.where(tie & tied, mean, above.astype(x.dtype)).astype(x.dtype)
+            mean = (tied & above).sum(dtype=x.dtype) / tied.sum(dtype=x.dtype)
+            return jnp.where(tie & tied, mean, above.astype(x.dtype))
         indices = jnp.meshgrid(*[jnp.arange(n)] * (order + 1), indexing="ij")
         nodes = jnp.sort(jnp.stack(indices), 0)
         exact = jump_differences(x, above.astype(x.dtype), above, nodes)

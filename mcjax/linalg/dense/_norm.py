@@ -8,10 +8,9 @@ tied; it is 0 at 0, so that ‖x‖² and what depends on it has its derivative.
 from math import inf
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
-from ..._core._power_of_two import power_of_two
-from ._euclidean import euclidean
+from ._euclidean import euclidean, length
 from ._schatten_norm import nuclear_norm, spectral_norm
 
 
@@ -31,7 +30,7 @@ def norm(x: Array, ord=None, axis=None, keepdims: bool = False) -> Array:
 
     Returns:
       Real. At 0 the gradient is the subgradient 0, so norm(x)**2 has the gradient 0; a derivative of
-      the gradient, which does not exist there, is NaN for the Euclidean and Frobenius norms, and so
+      the gradient, which does not exist there, is NaN for the Frobenius norm and 1 < p < ∞, and so
       it is at ties of singular values (`ky_fan_norm`). At a zero entry of a sum of |x|, or a tie of
       a largest one, it is that of the linear pieces that meet there: 0 for real x.
 
@@ -79,12 +78,7 @@ def _vector(x, ord):
         return jnp.abs(x).sum(-1)
     if ord == inf:
         return jnp.abs(x).max(-1, initial=0.0)
-    largest = lax.stop_gradient(jnp.abs(x).max(-1, initial=0.0))
-    size = jnp.where(largest > 0, power_of_two(jnp.floor(jnp.log2(largest)), largest.dtype), 0)
-    zero = size == 0
-    safe = jnp.where(zero, 1, size)
-    powers = (jnp.abs(x / safe.astype(x.dtype)[..., None]) ** ord).sum(-1)
-    return jnp.where(zero, euclidean(x), size * jnp.where(zero, 1, powers) ** (1 / ord))
+    return length(x, ord)
 
 
 def _matrix(x, ord):

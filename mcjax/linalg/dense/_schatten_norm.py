@@ -19,10 +19,10 @@ from jax import lax
 
 from ..._core._check import matrix
 from ..._core._potential import derivative
-from ..._core._power_of_two import power_of_two
+from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle, Scalar
 from ..functions._divided_differences import DividedDifferences
-from ._euclidean import euclidean
+from ._euclidean import Norm, euclidean
 from ._largest_sum import LargestSum, dilation, spectral_form
 
 
@@ -111,12 +111,7 @@ def schatten_norm(A: Rectangle, p: float) -> Scalar:
         return _largest(A, min(A.shape[-2:]) if p == 1 else min(1, *A.shape[-2:]))
     if not A.size:
         return jnp.zeros_like(A.real, shape=A.shape[:-2])
-    size = _size(lax.stop_gradient(A))
-    zero = size == 0
-    H = dilation(A / jnp.where(zero, 1, size).astype(A.dtype)[..., None, None])
-    powers = derivative(_PowerSum(float(p), A.shape[-2]), H, dual=None).real
-    root = size * jnp.where(zero, 1, powers) ** (1 / p)
-    return jnp.where(zero, euclidean(A.reshape(*A.shape[:-2], -1)), root)
+    return _Schatten(A.shape[-2], float(p)).of(A)
 
 
 def _largest(A, k):
@@ -125,11 +120,14 @@ def _largest(A, k):
     return derivative(LargestSum(k, A.shape[-2]), dilation(A), dual=None).real
 
 
-def _size(A):
-    """The power of two below the largest entry, by which dividing is exact; 0 if that is 0."""
-    largest = jnp.abs(A).max((-2, -1))
-    exponent = jnp.floor(jnp.log2(largest))
-    return jnp.where(largest > 0, power_of_two(exponent, largest.dtype), largest)
+@dataclass(frozen=True)
+class _Schatten(Norm):
+    p: float
+
+    def value(self, A):
+        unit = size(lax.stop_gradient(A))
+        powers = derivative(_PowerSum(self.p, self.rows), dilation(A / unit), dual=None).real
+        return unit[..., 0, 0].real * powers ** (1 / self.p)
 
 
 @dataclass(frozen=True)

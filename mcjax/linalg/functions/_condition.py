@@ -43,7 +43,7 @@ def funm_cond(f: Callable, A: Square) -> Scalar:
       A: (..., n, n).
 
     Returns:
-      κ, (...), real. 0 at A = 0 unless f(0) = 0 (NaN then); inf or NaN where D f(A) is.
+      κ, (...), real. 0 at A = 0 unless f(0) = 0 (NaN then), and at n = 0; inf or NaN where D f(A) is.
 
     Errors: exact to rounding at n <= 4 where A is real or f is analytic. Above that a lower bound, after
       twenty steps of the power method rarely below 0.95 κ. It has no derivative: NaN, unless the
@@ -77,10 +77,12 @@ def branch_distance(A: Square) -> Scalar:
 
 
 def _eigenvalues(A):
-    return (jnp.linalg.eig(A / size(A))[0] if A.size else A[..., 0],)
+    return (jnp.linalg.eig(A / size(A))[0] if A.size else jnp.zeros_like(A, shape=A.shape[:-1]),)
 
 
 def _condition(f, A):
+    if A.size == 0:
+        return jnp.zeros((), jnp.finfo(A.dtype).dtype)
     value, forwards = jax.linearize(f, A)
     size = _norm(value)
     norm = _exactly(forwards, A) if A.shape[-1] <= _EXACT else _by_power_method(forwards, A)
@@ -89,8 +91,6 @@ def _condition(f, A):
 
 def _exactly(forwards, A):
     n = A.shape[-1]
-    if n == 0:
-        return jnp.zeros((), jnp.finfo(A.dtype).dtype)
     directions = jnp.eye(n * n, dtype=A.dtype).reshape(n * n, n, n)
     columns = jax.vmap(forwards)(directions).reshape(n * n, -1)
     return jnp.linalg.norm(columns, 2)

@@ -90,7 +90,7 @@ def logm(
     root; a gradient three times that. Source: Higham, Functions of Matrices (2008), chapter 11.
     """
     A = square(A, "logm")
-    L = funm(A, jnp.log, hermitian=True) if hermitian else matrix_function(logarithm, A)
+    L = _of_hermitian(A) if hermitian else matrix_function(logarithm, A)
     return (L, _info(logm, A, 0.0, hermitian)) if with_info else L
 
 
@@ -126,6 +126,15 @@ def _roots(A):
     _, theta = _DEGREE[jnp.finfo(A.dtype).dtype.name]
     scaled = times_power_of_two(A, -_exponent(A))
     return (_take_roots(add_diagonal(scaled, -1.0), theta, 0)[0][..., 0, 0].astype("int32"),)
+
+
+def _of_hermitian(A):
+    """log(A/c) + log(c) I, where no product of directions of A's size leaves the range of numbers."""
+    if A.size == 0:
+        return A
+    k = _exponent(lax.stop_gradient(A))
+    L = funm(times_power_of_two(A, -k), jnp.log, hermitian=True)
+    return add_diagonal(L, k * log(2))
 
 
 def logarithm(A, order):

@@ -97,7 +97,8 @@ def _all_down(X, phi, k):
 
 
 def _double(phis):
-    return [
-        2.0**-j * sum((phis[i] / factorial(j - i) for i in range(1, j + 1)), matmul(phis[0], phi))
-        for j, phi in enumerate(phis)
-    ]
+    def doubled(j):  # 2⁻ʲ of each term, since their sum may overflow before 2⁻ʲ of it does
+        terms = (phis[i] / (2.0**j * factorial(j - i)) for i in range(1, j + 1))
+        return sum(terms, matmul(phis[0], 2.0**-j * phis[j]))
+
+    return [doubled(j) for j in range(len(phis))]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
+from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle
 from ._odd_function import odd_function, open_form
 
@@ -39,6 +40,9 @@ class StepPotential:
             return _step_differences(s, x, self.count(s))
 
         (A,) = point
+        if directions:  # F(A) = F(A/c), where no product of directions leaves the range of numbers
+            root = size(A, 2)
+            A, *directions = (X / root / root for X in (A, *directions))
         return open_form(values, differences, A, directions)
 
     def count(self, s):

@@ -1,7 +1,12 @@
 """The orthogonal Procrustes problem: the unitary R with ‖A R - B‖ least.
 
 ‖A R - B‖² = ‖A‖² + ‖B‖² - 2 Re tr(Rᴴ M) with M = Aᴴ B, so R is the polar factor of M (`_polar`), and
-the largest value of Re tr(Rᴴ M) is the sum of M's singular values. There Re tr(dRᴴ M) = 0.
+the largest value of Re tr(Rᴴ M) is the sum of M's singular values. There Re tr(dRᴴ M) = 0:
+
+    D scale[dA, dB] = Re ⟨dA R, B⟩ + Re ⟨A R, dB⟩,    ⟨X, Y⟩ = tr(Xᴴ Y).
+
+R has no size: it is the polar factor of A'ᴴ B', A' and B' being A and B over powers of two near their
+largest entries. Neither are there products of A with B in the derivatives of the scale, which is ⟨A R, B⟩.
 """
 
 import jax
@@ -9,6 +14,7 @@ import jax.numpy as jnp
 
 from ..._core._check import matrix, same_dtype
 from ..._core._matmul import matmul
+from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle
 from ._isometry import isometry
 
@@ -36,6 +42,29 @@ def orthogonal_procrustes(A: Rectangle, B: Rectangle) -> tuple[jax.Array, jax.Ar
             f"{B.shape}; the rows of both are the points that are matched"
         )
     A, B = jnp.broadcast_arrays(A, B)
-    M = matmul(A.mT.conj(), B)
+    M = matmul(_unit(A).mT.conj(), _unit(B))
     R = isometry(M, rank=M.shape[-1])
-    return R, (R.conj() * M).real.sum((-2, -1))
+    return R, _scale(A, B, R)
+
+
+def _unit(A):
+    return A / size(jax.lax.stop_gradient(A))
+
+
+def _dot(X, Y):
+    """Re ⟨X, Y⟩."""
+    return (X.conj() * Y).real.sum((-2, -1))
+
+
+@jax.custom_jvp
+def _scale(A, B, R):
+    a, b = (size(X)[..., 0, 0].real for X in (A, B))
+    return _dot(matmul(_unit(A), R), _unit(B)) * jnp.minimum(a, b) * jnp.maximum(a, b)
+
+
+@_scale.defjvp
+def _scale_jvp(primals, tangents):
+    A, B, R = primals
+    dA, dB, dR = tangents
+    stationary = 0 * dR.real.sum((-2, -1))  # NaN where R is one of many
+    return _scale(A, B, R), _dot(matmul(dA, R), B) + _dot(matmul(A, R), dB) + stationary

@@ -13,9 +13,9 @@ otherwise the recursion divides by a distance of at least σ_k - σ_{k+1}. No ot
 from dataclasses import dataclass
 
 import jax.numpy as jnp
-import numpy as np
 
-from ..._core._check import matrix
+from ..._core._check import counts, matrix
+from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle
 from ..functions._jump_differences import jump_differences
 from ..rectangular._odd_function import odd_function, open_form
@@ -47,7 +47,7 @@ def best_rank(A: Rectangle, k: int) -> Rectangle:
     """
     A = matrix(A, "best_rank")
     m, n = A.shape[-2:]
-    if not isinstance(k, int | np.integer) or not 0 <= k <= min(m, n):
+    if not counts(k, 0, min(m, n)):
         raise ValueError(f"best_rank: k must be one of 0..{min(m, n)} for {m} x {n}, got {k!r}")
     if k == min(m, n):
         return A
@@ -62,7 +62,12 @@ class _Truncation:
     loops_on_data = False
 
     def derivative(self, point, directions, slots, dual):
-        return open_form(self.values, self.differences, point[0], directions)
+        if not directions:
+            return open_form(self.values, self.differences, point[0], ())
+        # F(A) = c F(A/c), where no product of directions leaves the range of numbers
+        root = size(point[0], 2)
+        A, *directions = (X / root / root for X in (*point, *directions))
+        return open_form(self.values, self.differences, A, directions) * root * root
 
     def values(self, s):
         kept = jnp.where(jnp.arange(len(s)) < self.k, s, 0.0)

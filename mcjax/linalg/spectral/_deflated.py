@@ -9,6 +9,8 @@ up to a sign the operator is positive definite there, in <x, y> = xᴴ B y, what
 gradients, all j side by side. They stop at the accuracy of the eigenvectors, ‖r_j‖ <= δ_j ‖z_j‖ with
 δ_j that of S v_j; what does not get there is NaN.
 
+In units of powers of two in which ν, each g and each c T g are about 1, since what follows squares them.
+
 An inverse T is accurate to half of the digits, and S refines it, at three times its price. So the
 iterations take T as it is, down to half of the digits, and start again from the residual of S.
 """
@@ -20,7 +22,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._matmul import matmul
-from ._lanczos import Pencil, inner, scaled
+from ..._core._power_of_two import nearest
+from ._lanczos import Pencil, in_units, inner, scaled
 
 _CORRECTIONS = 4  # each leaves the square root of what is left, if T is as accurate as it has to be
 
@@ -34,17 +37,19 @@ class Deflated:
     def __call__(self, pencil: Pencil, nu, V, accuracy, known, G):
         """z for the columns g of G, of pairs that are `known`; the others are not looked at."""
         V, G = (jnp.where(known[None], X, 0) for X in (V, G))
-        BV = pencil.B(V)
+        BV, unit = pencil.B(V), nearest(jnp.where(known, jnp.abs(nu), 0).max())
+        nu, accuracy = nu / unit, accuracy / unit
         sign = {"LA": jnp.ones_like(nu), "SA": -jnp.ones_like(nu), "LM": jnp.sign(nu)}[self.which]
-        c = sign if pencil.sigma is None else -nu * sign
+        c = sign / unit if pencil.sigma is None else -nu * sign
 
         def outside(X):
             return X - matmul(V, matmul(BV.mT.conj(), X))
 
         def apply(S, X):
-            return outside(scaled(scaled(X, nu) - S(X), sign))
+            return outside(scaled(scaled(X, nu) - S(X) / unit.astype(X.dtype), sign))
 
-        target = outside(outside(scaled(pencil.solve(G), c)))
+        G, unit_of_G = in_units(G)
+        target, unit_of_Z = in_units(outside(outside(scaled(pencil.solve(G), c))))
         size = pencil.size(target)
 
         def limit(length):
@@ -63,6 +68,7 @@ class Deflated:
         start = 0 * target, target, 0 * nu[0].astype("int32")
         Z, R, _ = lax.while_loop(unfinished, correct, start)
         solved = pencil.size(R) <= 100 * limit(pencil.size(Z))
+        Z = scaled(scaled(Z, unit_of_Z), unit_of_G)
         return jnp.where(solved[None], Z, jnp.nan)
 
     def _solve(self, pencil, apply, target, limit, length):

@@ -20,7 +20,7 @@ from jaxtyping import Array
 from ..._core._check import same_dtype, square
 from ..._core._evaluate import evaluate
 from ..._core._matmul import norm
-from ..._core._power_of_two import size
+from ..._core._power_of_two import nearest, size
 
 _PREFER = 10  # times as ill-conditioned as the best C, B itself is still taken
 
@@ -64,8 +64,9 @@ def _normalized(mu, a, b, c, s):
     """(α, β) of the matrices before they were scaled, |α|² + |β|² = 1, the larger real and positive."""
     alpha, beta = (s + mu * c) * a, (c - mu * s) * b
     both = jnp.stack([alpha, beta])
+    both = both / nearest(lax.stop_gradient(jnp.abs(both).max(0))).astype(both.dtype)[None]
     first = lax.stop_gradient(jnp.abs(alpha) >= jnp.abs(beta))
-    larger = jnp.where(first, alpha, beta)
+    larger = jnp.where(first, both[0], both[1])
     length = jnp.sqrt((both * both.conj()).real.sum(0))
     scaled = both * (larger.conj() / (jnp.abs(larger) * length).astype(both.dtype))[None]
     return scaled[0], scaled[1]

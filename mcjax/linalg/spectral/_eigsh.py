@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Num
 
-from ..._core._check import hermitian_part, same_dtype, square
+from ..._core._check import counts, hermitian_part, same_dtype, square
 from ..._core._evaluate import evaluate
 from ..._core._matmul import add_diagonal, matmul
 from ._clusters import OFF, SPREAD, cluster_mean, has_twin, inside, spread_violation
@@ -120,8 +120,12 @@ def _single(pencil, k, which, sigma, solve, v0, tol, maxiter) -> Eigsh:
     example = _example(A, v0)
     n, dtype = example.shape[0], example.dtype
     real = jnp.finfo(dtype).dtype
-    if not 0 <= k <= n:
+    if not counts(k, 0, n):
         raise ValueError(f"eigsh: k must be between 0 and n = {n}, got {k}")
+    if v0 is not None and jnp.shape(v0) != (n,):
+        raise ValueError(
+            f"eigsh: v0 must have the shape of what A acts on, {(n,)}, got {jnp.shape(v0)}"
+        )
     if not k:
         none = jnp.zeros(0, real)
         return Eigsh(none, jnp.zeros((n, 0), dtype), none, none > 0)

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._matmul import matmul
+from ..._core._power_of_two import nearest
 
 
 class Pencil(NamedTuple):
@@ -53,7 +54,8 @@ class Pencil(NamedTuple):
 
     def size(self, X):
         """‖x‖_B of every column."""
-        return jnp.sqrt(jnp.maximum(inner(X, self.B(X)), 0))
+        X, unit = in_units(X)
+        return unit * jnp.sqrt(jnp.maximum(inner(X, self.B(X)), 0))
 
     def project(self, X, Q):
         """Qᴴ B X."""
@@ -185,6 +187,12 @@ def scattered(shape, dtype):
 def scaled(X, d):
     """X diag(d)."""
     return X * d[None].astype(X.dtype)
+
+
+def in_units(X):
+    """X and powers of two, units of its columns in which their largest entries are about 1."""
+    unit = nearest(jnp.abs(X).max(0))
+    return scaled(X, 1 / unit), unit
 
 
 def inner(X, Y):

@@ -33,7 +33,7 @@ from ..._core._primitive import compile_outside_jit, mapped_axes_in_front
 from ._clusters import has_twin
 from ._decomposition import diagonal, embed, forbid, inverse_gaps
 from ._deflated import Deflated
-from ._lanczos import Lanczos, Pencil, inner, scaled
+from ._lanczos import Lanczos, Pencil, in_units, inner, scaled
 from ._native import zero
 
 
@@ -69,7 +69,8 @@ class Problem:
         R = pencil.A(V) - scaled(pencil.B(V), w)
         accuracy = self.lanczos.tol * ritz.scale + self._in_S(pencil, nu, self._rounding(pencil, V))
         converged = good & (self._in_S(pencil, nu, R) <= 10 * accuracy)
-        residual = jnp.sqrt(inner(R, R))
+        R, unit = in_units(R)
+        residual = unit * jnp.sqrt(inner(R, R))
         return w, V, 0 * V[:k], nu, accuracy, same, cut, converged, residual
 
     def _in_S(self, pencil, nu, R):

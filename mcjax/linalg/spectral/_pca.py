@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..._core._check import matrix
+from ..._core._check import counts, matrix
 from ..._core._matmul import matmul
 from ..._core._shapes import Rectangle, Square
 from ._eigvalsh import eigvalsh
@@ -44,7 +44,7 @@ def pca(X: Rectangle, k: int) -> Pca:
     n, p = X.shape[-2:]
     if n < 2:
         raise ValueError(f"pca: a variance takes 2 samples or more, got {n}")
-    if not 1 <= k <= p:
+    if not counts(k, 1, p):
         raise ValueError(f"pca: k must be one of 1..{p}, got {k!r}")
     mean = X.mean(-2)
     Xc = X - mean[..., None, :]

@@ -6,7 +6,7 @@ those of its k largest is ½ [U_k U_kᴴ, U_k V_kᴴ; V_k U_kᴴ, V_k V_kᴴ].
 
 from typing import NamedTuple
 
-from ..._core._check import matrix
+from ..._core._check import counts, matrix
 from ..._core._shapes import Rectangle, Square
 from ..dense._largest_sum import dilation
 from ._spectral_projector import spectral_projector
@@ -35,7 +35,7 @@ def svd_projectors(A: Rectangle, k: int) -> SvdProjectors:
     """
     A = matrix(A, "svd_projectors")
     m, n = A.shape[-2:]
-    if not 1 <= k <= min(m, n):
+    if not counts(k, 1, min(m, n)):
         raise ValueError(
             f"svd_projectors: k must be one of 1..{min(m, n)} for {m} x {n}, got {k!r}"
         )

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Num
 
-from ..._core._check import matrix
+from ..._core._check import counts, matrix
 from ..._core._matmul import matmul
 from ._eigsh import eigsh
 from ._operator import example_of, function_of, is_operator
@@ -74,7 +74,7 @@ def _single(multiply, example, k, v0, tol, maxiter) -> Svds:
             f"but it returned {out}"
         )
     m = out.shape[0]
-    if not 0 <= k <= min(m, n):
+    if not counts(k, 0, min(m, n)):
         raise ValueError(f"svds: k must be between 0 and min(m, n) = {min(m, n)}, got {k}")
 
     def dilation(x):
@@ -82,6 +82,10 @@ def _single(multiply, example, k, v0, tol, maxiter) -> Svds:
         (transposed,) = jax.linear_transpose(multiply, example)(u.conj())
         return jnp.concatenate([multiply(v), transposed.conj()])
 
+    if v0 is not None and jnp.shape(v0) != (n,):
+        raise ValueError(
+            f"svds: v0 must have the shape of what A acts on, {(n,)}, got {jnp.shape(v0)}"
+        )
     start = jnp.zeros(m + n, dtype) if v0 is None else jnp.concatenate([multiply(v0), v0])
     w, X, residuals, converged = eigsh(dilation, k, which="LA", v0=start, tol=tol, maxiter=maxiter)
     w, X, residuals, converged = w[::-1], X[:, ::-1] * 2**0.5, residuals[::-1], converged[::-1]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
-from ..._core._check import matrix
+from ..._core._check import counts, matrix
 from ..._core._shapes import Rectangle
 from ._svd import svd
 
@@ -37,7 +37,7 @@ def truncated_svd(A: Rectangle, k: int, *, degenerate: str = "nan") -> Truncated
     """
     A = matrix(A, "truncated_svd")
     m, n = A.shape[-2:]
-    if not 1 <= k <= min(m, n):
+    if not counts(k, 1, min(m, n)):
         raise ValueError(f"truncated_svd: k must be one of 1..{min(m, n)} for {m} x {n}, got {k!r}")
     U, s, Vh = svd(A, full_matrices=False, degenerate=degenerate)
     edge = s[..., k - 1] - (s[..., k] if k < min(m, n) else 0)

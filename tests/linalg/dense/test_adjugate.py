@@ -43,3 +43,11 @@ def test_linear_in_a_matrix_of_two():
     E = np.array([[1.0, 2.0], [3.0, 4.0]])
     np.testing.assert_allclose(np.einsum("ijkl,kl->ij", J, E), [[4, -2], [-3, 1]], atol=1e-15)
     assert np.abs(jax.hessian(adjugate)(jnp.eye(2))).max() < 1e-15
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e6, 1e12, 1e100])
+def test_derivative_at_any_scale(scale):
+    """D adj(B)[I] = tr(B) I - B for B of three rows, and it is linear in B."""
+    B = np.array([[2.0, 1, 0], [1, 3, 1], [0, 1, 4]])
+    along = jax.jvp(adjugate, (scale * B,), (np.eye(3),))[1]
+    assert_close(along / scale, np.trace(B) * np.eye(3) - B, 1e-13)

@@ -122,6 +122,36 @@ def test_third_order(rank):
     assert abs(third - truth) <= 100 * np.finfo(float).eps * scale
 
 
+@pytest.mark.parametrize("scale", [1e-100, 1e3, 1e12, 1e100])
+def test_second_order_at_any_scale(scale):
+    """det(cA) = c⁴ det(A): the Hessian at cA is c² times that at A, to rounding at that size."""
+    A = integers(4)
+    forward = jax.jit(jax.jacfwd(jax.jacfwd(det)))
+    for hessian in (*(ORDERS[order] for order in ORDERS if order != "gradient"), forward):
+        error = np.abs(hessian(scale * A) / scale**2 - minors(A, 2)).max()
+        assert error <= 100 * np.finfo(float).eps * np.linalg.norm(A, 2) ** 2
+
+
+def test_second_order_in_single_precision():
+    A = np.array([[2, 1, 0], [1, 3, 1], [0, 1, 4]])
+    hessian = ORDERS["forward over reverse"]((1e3 * A).astype(np.float32))
+    assert np.abs(hessian / np.float32(1e3) - minors(A, 2).astype(np.float32)).max() <= 1e-5
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e8, 1e100])
+def test_third_order_at_any_scale(scale):
+    A, rng = integers(4).astype(float), np.random.default_rng(7)
+    E, F, G = (random_like(rng, A) for _ in range(3))
+
+    def third(A):
+        second = lambda A: jax.jvp(jax.grad(det), (A,), (E,))[1]  # noqa: E731
+        return (jax.jvp(second, (A,), (F,))[1] * G).sum()
+
+    truth = derivative(true_det, (A,), (E,), (F,), (G,))
+    size = np.prod([np.linalg.norm(X) for X in (E, F, G, A)])
+    assert abs(jax.jit(third)(scale * A) / scale - truth) <= 100 * np.finfo(float).eps * size
+
+
 def test_small_determinants_are_exact():
     """The gradient of a matrix of rank n - 1 is of rank one, at any scale of A."""
     for scale in (2.0**-200, 2.0**200):

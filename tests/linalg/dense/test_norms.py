@@ -142,6 +142,41 @@ def test_euclidean_against_jax_and_out_of_range():
         assert_relative(jax.grad(norm)(scale * x), x / np.linalg.norm(x), 1e-15)
 
 
+@pytest.mark.parametrize("dtype, scales", [("f4", (1e-20, 1e20)), ("f8", (1e-160, 1e160))])
+def test_second_order_at_any_scale(dtype, scales):
+    """‖s x‖ = s ‖x‖: s D²‖·‖ is the same at s x, in whichever order it is differentiated."""
+    x, E = (
+        np.array(X, dtype) for X in ([[3.0, 1], [-4, 2], [1, 1]], [[1.0, -1], [2, 0.5], [0, 1]])
+    )
+    third = lambda A: norm(A.reshape(-1), 3)  # noqa: E731
+    for f in (norm, third, lambda A: schatten_norm(A, 3), schatten_four):
+
+        def seconds(x, f=f):
+            along = lambda f: lambda x: jax.jvp(f, (x,), (E,))[1]  # noqa: E731
+            reverse = jax.grad(lambda x: (jax.grad(f)(x) * E).sum())
+            return along(along(f))(x), (along(jax.grad(f))(x) * E).sum(), (reverse(x) * E).sum()
+
+        seconds = jax.jit(seconds)
+        truth = seconds(x)[1]
+        for scale in scales:
+            scaled = np.array(seconds(x * x.dtype.type(scale)), float) * scale
+            np.testing.assert_allclose(scaled, truth, rtol=100 * np.finfo(dtype).eps)
+
+
+def test_euclidean_hessian_of_small_entries():
+    """(I - x xᵀ/‖x‖²)/‖x‖ with ‖x‖ = 5e-20, whose square is no number of single precision."""
+    x = np.array([3e-20, 4e-20], np.float32)
+    truth = np.array([[1.28e19, -9.6e18], [-9.6e18, 7.2e18]], np.float32)
+    for hessian in (jax.jacfwd(jax.jacfwd(norm)), jax.hessian(norm)):
+        np.testing.assert_allclose(hessian(x), truth, rtol=1e-6)
+
+
+def test_gradient_in_single_precision():
+    """In the strict world of these tests, where a mean of counts in 64 bits is an error."""
+    gradient = jax.grad(spectral_norm)(np.eye(2, dtype=np.float32))
+    np.testing.assert_array_equal(gradient, np.eye(2, dtype=np.float32) / 2, strict=True)
+
+
 def test_batches_and_empty():
     A = RNG.normal(size=(2, 4, 3))
     assert_close(spectral_norm(A), np.linalg.norm(A, 2, (1, 2)), 1e-14)
@@ -191,3 +226,43 @@ def test_numerical_radius():
     J = jnp.array([[0.0, 2.0], [0.0, 0.0]])
     assert_close(numerical_radius(J), 1.0, 1e-15)
     assert_close((jax.grad(numerical_radius)(J) * J).sum(), 1.0, 1e-14)
+
+
+def test_numerical_radius_where_eigenvalues_tie():
+    """A subgradient, e^{iθ} times the mean projector, the same in both modes, and 0 at A = 0."""
+    A = np.stack([np.diag([2, 2, 1]), np.eye(3), (1 + 2j) * np.eye(3), np.zeros((3, 3))])
+    phase = (1 - 2j) / 5**0.5
+    truth = np.stack([np.diag([0.5, 0.5, 0]), np.eye(3) / 3, phase * np.eye(3) / 3, 0 * A[0]])
+    gradient = jax.jit(jax.grad(lambda A: numerical_radius(A).sum()))(A)
+    assert_close(gradient, truth, 1e-14)
+    E = RNG.normal(size=A.shape) + 1j * RNG.normal(size=A.shape)
+    along = jax.jit(lambda A: jax.jvp(numerical_radius, (A,), (E,))[1])(A)
+    assert_close(along, (truth * E).sum((-2, -1)).real, 1e-13)
+
+
+@pytest.mark.slow
+def test_numerical_radius_has_no_second_derivative_at_ties_and_disks():
+    hessian = jax.jit(jax.hessian(numerical_radius))
+    for A in (np.eye(2), np.zeros((2, 2)), np.array([[0.0, 2.0], [0.0, 0.0]])):
+        assert_nan(hessian(A))
+
+
+@pytest.mark.parametrize("dtype, scales", [("f4", (1e-15, 1e30)), ("f8", (1e-110, 1e-250, 1e250))])
+def test_numerical_radius_at_any_scale(dtype, scales):
+    """w(M + tF) = 3.5 + 1.5 t + √(2.5 - t/4 + 5t²/16): θ = 0. And s D²w(sM)[F, F] = D²w(M)[F, F]."""
+    truth = 0.625 / (2 * 2.5**0.5) - 0.0625 / (4 * 2.5**1.5)
+    M, F = np.array([[3, 1], [2, 4]], dtype), np.array([[1, -1], [0.5, 2]], dtype)
+    gradient = jax.grad(numerical_radius)
+    second = jax.jit(lambda M: (jax.jvp(gradient, (M,), (F,))[1] * F).sum())
+    for scale in (1.0, *scales):
+        got = second(M * M.dtype.type(scale)) * scale
+        np.testing.assert_allclose(got, truth, rtol=100 * np.finfo(dtype).eps)
+
+
+@pytest.mark.slow
+def test_numerical_radius_along_directions_of_its_size():
+    M, F = 1e-15 * np.array([[[3, 1], [2, 4]], [[1, -1], [0.5, 2]]])
+    M, F = M.astype(np.float32), F.astype(np.float32)
+    along = lambda f: lambda M: jax.jvp(f, (M,), (F,))[1]  # noqa: E731
+    second = jax.jit(along(along(numerical_radius)))(M)
+    np.testing.assert_allclose(second / 1e-15, 0.1936895, rtol=1e-5)
