@@ -305,7 +305,8 @@ def _units(F, z0, leaves, step):
 
     def rms(v):
         square = jnp.zeros(len(counts), v.dtype).at[where].add(v[:-1] ** 2)
-        return jnp.sqrt(square / counts)
+        still = square == 0
+        return jnp.where(still, 0, jnp.sqrt(jnp.where(still, 1, square) / counts))
 
     change, size = rms(slope), 0.01 * rms(z0) / jnp.abs(step)
     R = jnp.maximum(jnp.where(jnp.isfinite(change), change, 0), size)

@@ -94,10 +94,9 @@ class Fit(eqx.Module):
 
     def deviation(self, x: Any) -> Array:
         """The standard error of the fitted curve at x: √(∇fᵀ C ∇f)."""
-        at_x = jax.jacfwd(lambda p: self._model(x, *p))(self.popt)
-        slopes = at_x.reshape(-1, len(self.popt))
-        variance = (matmul(slopes, self.pcov) * slopes).sum(1)
-        return jnp.sqrt(variance).reshape(at_x.shape[:-1])
+        variance = self._variance(x)
+        certain = variance <= 0  # where no parameter moves the curve; √ has no derivative there
+        return jnp.where(certain, 0, jnp.sqrt(jnp.where(certain, 1, variance)))
 
     def confidence_band(self, x: Any, level: float = 0.95) -> tuple[Array, Array]:
         """Lower and upper curve around the true f(x), at each x for itself."""
@@ -116,8 +115,13 @@ class Fit(eqx.Module):
                 "prediction_band: the data have different errors, so give that of the new datum, sigma="
             )
         variance = noise**2 if self.absolute_sigma else noise**2 * self.reduced_chi2
-        spread = jnp.sqrt(self.deviation(x) ** 2 + variance)
+        spread = jnp.sqrt(self._variance(x) + variance)
         return self._around(x, self._quantile(level) * spread)
+
+    def _variance(self, x):
+        at_x = jax.jacfwd(lambda p: self._model(x, *p))(self.popt)
+        slopes = at_x.reshape(-1, len(self.popt))
+        return (matmul(slopes, self.pcov) * slopes).sum(1).reshape(at_x.shape[:-1])
 
     def _around(self, x, half):
         return self(x) - half, self(x) + half

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 from jax import lax
+from jax.core import eval_jaxpr
+from jax.interpreters import partial_eval as pe
 
 from .._core._axes import align
 from .._core._constant import constant
@@ -50,6 +52,18 @@ def linear_map(F, x, parameters) -> Callable:
     return lambda v: jax.jvp(lambda x: F(x, parameters), (x,), (v,))[1]
 
 
+def closed(matvec: Callable, like: jax.Array) -> Callable:
+    """The same, closing over what it depends on alone: nothing, if F is linear.
+
+    `custom_linear_solve` has no second derivative of a map that depends on less than its transpose, and
+    the transpose is made from all that computing the map looked at.
+    """
+    program = jax.make_jaxpr(matvec)(like)
+    jaxpr, used, _ = pe.dce_jaxpr_consts(program.jaxpr, [True], instantiate=True)
+    constants = [c for c, needed in zip(program.consts, used, strict=True) if needed]
+    return lambda v: eval_jaxpr(jaxpr, constants, v)[0]
+
+
 def jacobian(matvec: Callable, like: jax.Array) -> jax.Array:
     """The matrix of a linear map on vectors like `like`."""
     unit, _ = align(jnp.eye(like.size, dtype=like.dtype), like)
@@ -58,7 +72,7 @@ def jacobian(matvec: Callable, like: jax.Array) -> jax.Array:
 
 def _dense(fails: bool) -> Solve:
     def solve(F, x, parameters, b):
-        moving = linear_map(F, x, parameters)
+        moving = closed(linear_map(F, x, parameters), b)
         return _sealed(moving, linear_map(F, *constant((x, parameters))), b, fails)
 
     return solve
@@ -130,7 +144,8 @@ def _tikhonov(F, x, parameters, b):
     With μ r = b - F_x v the normal equations are F_xᵀ r = μ v: a symmetric system for (r, v), whose
     condition is 1/μ and not its square.
     """
-    moving, frozen = linear_map(F, x, parameters), linear_map(F, *constant((x, parameters)))
+    moving = closed(linear_map(F, x, parameters), x)
+    frozen = linear_map(F, *constant((x, parameters)))
     size = jnp.abs(jacobian(frozen, x)).max()
     mu = (jnp.finfo(x.dtype).eps ** 0.375 * jnp.where(size > 0, size, 1)).astype(x.dtype)
 
@@ -155,7 +170,7 @@ def _matrix_free(solver, fails, tags) -> Solve:
         return eqx.error_if(value, failed, SINGULAR) if fails else value
 
     def solve(F, x, parameters, b):
-        matvec = linear_map(F, x, parameters)
+        matvec = closed(linear_map(F, x, parameters), b)
         return lax.custom_linear_solve(matvec, b, run, run)
 
     return solve

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..linalg import lstsq
+from ..linalg import lstsq, norm
 from ._vector import inexact
 
 
@@ -38,17 +38,20 @@ def prox_l1(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array,
     """Soft threshold, the proximal map of weight Σ |x|: x less weight in size, or 0."""
     x = inexact(x, "prox_l1")
     weight = jnp.asarray(weight, x.dtype)
-    return jnp.where(x > weight, x - weight, jnp.where(x < -weight, x + weight, jnp.zeros_like(x)))
+    short = jnp.where(
+        weight == 0, x, jnp.zeros_like(x)
+    )  # the identity, and so is its derivative at 0
+    return jnp.where(x > weight, x - weight, jnp.where(x < -weight, x + weight, short))
 
 
 def prox_l2(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
     """The proximal map of weight ‖x‖, over the last axis: x shorter by weight, or 0 (group lasso)."""
     x = inexact(x, "prox_l2")
-    square = (x * x).sum(-1, keepdims=True)
     weight = jnp.asarray(weight, x.dtype)
-    outside = square > weight**2
-    length = jnp.sqrt(jnp.where(outside, square, 1))
-    return jnp.where(outside, x * (1 - weight / length), jnp.zeros_like(x))
+    outside = norm(x, axis=-1, keepdims=True) > weight
+    length = norm(jnp.where(outside, x, 1), axis=-1, keepdims=True)
+    short = jnp.where(weight == 0, x, jnp.zeros_like(x))
+    return jnp.where(outside, x * (1 - weight / length), short)
 
 
 def projection_affine(
@@ -66,11 +69,10 @@ def projection_second_order_cone(
     x: Float[Array, "... n"], t: Float[Array, " ..."]
 ) -> tuple[Float[Array, "... n"], Float[Array, " ..."]]:
     """The nearest (x, t) with ‖x‖ ≤ t: itself, or 0 where ‖x‖ ≤ -t, or a = (‖x‖ + t)/2 of (x/‖x‖, 1)."""
-    square = (x * x).sum(-1)
-    inside = (t >= 0) & (square <= t**2)
-    below = (t <= 0) & (square <= t**2)
+    length = norm(x, axis=-1)
+    inside, below = length <= t, length <= -t
     outside = ~(inside | below)
-    length = jnp.sqrt(jnp.where(outside, square, 1))
+    length = norm(jnp.where(outside[..., None], x, 1), axis=-1)
     a = (length + t) / 2
     scale = jnp.where(inside, 1, jnp.where(below, 0, a / length))
     return x * scale[..., None], jnp.where(inside, t, jnp.where(below, 0, a))

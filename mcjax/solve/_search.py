@@ -14,7 +14,7 @@ import optimistix as optx
 from jax import lax
 from jaxtyping import Array, PyTree
 
-from .._core._constant import constant
+from .._core._constant import constant, sealed
 from ._certificate import Certificate
 from ._equation import Equation, varying_as
 from ._feasible import Feasible, everywhere, traced
@@ -76,7 +76,11 @@ def search(loop: Loop, run: Run, place: Feasible, max_steps: int, polish: int):
         run, (_, certificate, _) = carry
         return (run.steps == 0) | (go_on(run) & ~certificate.stationary)
 
-    stretch = traced(stretch, run)
+    stretch = constant(traced(stretch, run))
     nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), stretch.out_struct[1])
     first = varying_as((run, nothing), loop.parameters)
-    return lax.while_loop(unfinished, lambda carry: stretch(carry[0]), first)
+
+    def whole(stretch, first):
+        return lax.while_loop(unfinished, lambda carry: stretch(carry[0]), first)
+
+    return sealed(whole, stretch, constant(first))

@@ -234,6 +234,23 @@ def test_complex_and_float32_branches():
     np.testing.assert_allclose([turn.y, turn.p, turn.v], [0, 0, 1], atol=1e-6)
 
 
+def test_a_start_where_a_leaf_does_not_move():
+    """On y² + p² = r² from the top: y and p are r times what they are for r = 1, if the steps are."""
+
+    def points(r):
+        def fn(y, p, r):
+            return {"y": y["y"] ** 2 + p**2 - r**2, "still": y["still"] - r}
+
+        start = {"y": jnp.asarray(1.0), "still": jnp.asarray(1.0)}
+        branch = continuation(fn, start, 0.0, r, step=0.2, steps=2)
+        return branch.y, branch.p
+
+    (y, p), (dy, dp) = jax.jit(lambda r: jax.jvp(points, (r,), (1.0,)))(1.0)
+    np.testing.assert_allclose(y["y"] * dy["y"] + p * dp, 1, rtol=1e-12)
+    np.testing.assert_allclose(dy["still"], 1, rtol=1e-12)
+    np.testing.assert_allclose(dy["y"][0], 1, rtol=1e-12)
+
+
 def test_where_a_branch_ends_the_rest_is_nan():
     def fn(y, p, c):
         return jnp.where(p > 2, jnp.nan, y**2 - p + c)

@@ -71,6 +71,24 @@ def test_projections_are_what_they_say():
     np.testing.assert_array_equal(slope, 0)  # no NaN of a norm at 0
 
 
+@pytest.mark.parametrize("dtype, unit", [("float32", 1e-30), ("float32", 1e20), ("float64", 1e200)])
+def test_projections_in_any_unit(dtype, unit):
+    """(5, 1) is nearest to (3, 3) of the cone, (5, 0) of length 5 shortens to (4, 0)."""
+    u = jnp.asarray(unit, dtype)
+    y, t = projection_second_order_cone(u * jnp.array([5, 0], dtype), u)
+    tolerance = 4 * float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(y / u, [3, 0], rtol=tolerance)
+    np.testing.assert_allclose(t / u, 3, rtol=tolerance)
+    np.testing.assert_allclose(prox_l2(u * jnp.array([5, 0], dtype), u) / u, [4, 0], rtol=tolerance)
+
+
+@pytest.mark.parametrize("prox", [prox_l1, prox_l2])
+def test_without_a_weight_a_proximal_map_is_the_identity(prox):
+    np.testing.assert_array_equal(jax.jacfwd(lambda x: prox(x, 0.0))(jnp.zeros(2)), np.eye(2))
+    np.testing.assert_array_equal(jax.jacrev(lambda x: prox(x, 0.0))(jnp.zeros(2)), np.eye(2))
+    np.testing.assert_array_equal(jax.jacfwd(lambda w: prox(jnp.zeros(2), w))(0.0), 0)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="projection_affine: A"):
         projection_affine(jnp.ones(2), jnp.ones((1, 3)), jnp.ones(1))

@@ -304,3 +304,22 @@ def test_progress_of_optax(capsys):
     jax.block_until_ready(run_optax(lambda y, _: y**2, optax.sgd(0.1), 1.0, progress=True).value)
     jax.effects_barrier()
     assert "run_optax: step 1, value 1.0e+00, step length 2.0e-01" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["descend", "optax"])
+def test_gradients_with_progress(kind, capsys):
+    """(y - t)²/2 + y²/2 has its least value at t/2."""
+
+    def fn(y, t):
+        return ((y - t) ** 2 + y**2).sum() / 2
+
+    def least(t):
+        if kind == "descend":
+            return minimise(fn, None, jnp.zeros(2), t, progress=True).value
+        return run_optax(fn, optax.sgd(0.3), jnp.zeros(2), t, progress=True).value
+
+    t = jnp.array([1.0, -2.0])
+    for slopes in (jax.jacrev(least)(t), jax.jit(jax.jacfwd(jax.jacrev(least)))(t)):
+        np.testing.assert_allclose(slopes, np.eye(2) / 2 if slopes.ndim == 2 else 0, atol=1e-12)
+    jax.effects_barrier()
+    assert "residual" in capsys.readouterr().err
