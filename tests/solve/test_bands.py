@@ -29,14 +29,19 @@ def test_a_curve_that_begins_at_0():
     """f(0) = 0 whatever the data, so the confidence band is 0 there, with the derivative 0."""
 
     def fit(y):
-        model = lambda x, a, b: a * (1 - jnp.exp(-b * x))  # noqa: E731
-        return curve_fit(model, X, y, (12.0, 0.3))
+        return curve_fit(lambda x, a, b: a * (1 - jnp.exp(-b * x)), X, y, (12.0, 0.3))
 
-    def ends(y):
-        return jnp.stack(fit(y).confidence_band(jnp.zeros(1)))
+    y = jnp.array([2.7, 4.4, 6.0, 6.9, 7.8])  # 10 (1 - exp(-0.3 x)), and some noise
+    origin = jnp.zeros(1)
 
-    np.testing.assert_array_equal(ends(Y), 0)
-    np.testing.assert_array_equal(jax.jacrev(ends)(Y), 0)
-    assert np.isfinite(
-        jax.jacrev(lambda y: jnp.stack(fit(y).prediction_band(jnp.zeros(1))))(Y)
-    ).all()
+    def confident(y):
+        return jnp.stack(fit(y).confidence_band(origin))[:, 0]
+
+    np.testing.assert_array_equal(confident(y), 0)
+    np.testing.assert_array_equal(jax.jacrev(confident)(y), 0)
+
+    # That of a new datum is ± t √(Σ r²/3), and Σ r² is least in the parameters.
+    r, t = y - fit(y)(X), scipy.stats.t.ppf(0.975, 3)
+    slope = t * r / (3 * np.sqrt(r @ r / 3))
+    slopes = jax.jacrev(lambda y: jnp.stack(fit(y).prediction_band(origin))[:, 0])(y)
+    np.testing.assert_allclose(slopes, [-slope, slope], atol=1e-7)

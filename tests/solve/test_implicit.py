@@ -330,3 +330,17 @@ def test_bad_input():
         attach_implicit(1.0, lambda x, a: x, on_singular="min_norm", solver=lx.GMRES(1e-8, 1e-8))
     with pytest.raises(ValueError, match="returns a pair"):
         attach_implicit(1.0, lambda x, a: x, has_aux=True)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"solver": lx.GMRES(1e-10, 1e-10)}, {"on_singular": "tikhonov"}]
+)
+@pytest.mark.parametrize("second", [jax.jacfwd, jax.jacrev])
+def test_second_derivatives_of_a_linear_equation(second, options):
+    """dx/dt = A⁻¹ depends on nothing, which `custom_linear_solve` does not expect of a Jacobian."""
+    A = jnp.array([[2.0, 1.0], [0.0, 4.0]])
+
+    def x(t):
+        return attach_implicit(jnp.linalg.inv(A) @ t, lambda x, t: A @ x - t, t, **options)
+
+    np.testing.assert_array_equal(jax.jit(second(jax.jacrev(x)))(jnp.array([1.0, -2.0])), 0)
