@@ -4,7 +4,7 @@ Which event comes next is found outside of the derivative (`_crossing`). The eve
 h(t, φ(t)), φ the flow from the start of the arc, by Newton's method, and differentiated as a root.
 
 A guard that falls through zero with ḣ² ≤ 2 |ḧ| δ is within δ of not doing so. With δ what the tolerance
-of the solution makes of h, that is a grazing event.
+of the solution, and rounding, make of h, that is a grazing event.
 """
 
 from collections.abc import Callable
@@ -66,8 +66,11 @@ class Arcs(eqx.Module):
             return lax.cond(happened, event, lambda: time - t1)
 
         end = lax.custom_root(residual, start, _newton, _divide)
-        y_end, okay = self.flow(t, end, y)
-        outcome = self._outcome(which, end, y_end, happened)
+        # A time that Newton's method lost has no state. And in the loops of jax 0.10 only a branch keeps its
+        # derivative rule in reverse mode, without which forward mode over it would go into the solver.
+        lost = lambda: (jnp.full_like(y, jnp.nan), jnp.array(False))  # noqa: E731
+        y_end, okay = lax.cond(jnp.isfinite(end), lambda: self.flow(t, end, y), lost)
+        outcome = self._outcome(which, (t, y), end, y_end, happened)
         outcome = jnp.where(first.grazes, Outcome.grazing, outcome)
         failed = ~first.okay | (~okay & ~first.grazes)
         return end, y_end, which, first.time == t, jnp.where(failed, Outcome.failed, outcome)
@@ -78,10 +81,10 @@ class Arcs(eqx.Module):
         _, slope, _ = _along_flow(self, which, t, y)
         return before.at[which].set(slope < 0)
 
-    def _outcome(self, which, t, y, happened):
-        self, t, y = constant((self, t, y))
+    def _outcome(self, which, start, t, y, happened):
+        self, start, t, y = constant((self, start, t, y))
         h, slope, curvature = _along_flow(self, which, t, y)
-        tolerance = _tolerance(self, partial(self.guard, which), t, y)
+        tolerance = _tolerance(self, start, partial(self.guard, which), t, y)
         grazing = (slope >= 0) | (slope**2 <= 2 * jnp.abs(curvature) * tolerance)
         event = jnp.where(grazing, Outcome.grazing, Outcome.event)
         event = jnp.where(jnp.abs(h) <= 10 * tolerance, event, Outcome.not_located)
@@ -115,12 +118,18 @@ def _along_flow(arcs, which, t, y):
     return h(t, y), rate(h)(t, y), rate(rate(h))(t, y)
 
 
-def _tolerance(arcs, h, t, y):
-    """What the tolerance of the solution makes of a function of it."""
+def _tolerance(arcs, start, h, t, y):
+    """What the tolerance of the solution, and rounding, make of a function of it, on the arc from `start`.
+
+    The rounding of t, of y, and of h, as large as h is where the arc starts: a guard may be of t alone.
+    """
     controller, eps = arcs.flow.controller, float(jnp.finfo(y.dtype).eps)
     rtol, atol = (getattr(controller, name, eps**0.5) for name in ("rtol", "atol"))
-    slope = jax.grad(h, 1)(t, y)
-    return jnp.abs(slope * (atol + rtol * jnp.abs(y))).sum() + eps * jnp.abs(slope * y).sum()
+    by_t, by_y = jax.grad(h, (0, 1))(t, y)
+    solution = jnp.abs(by_y * (atol + rtol * jnp.abs(y))).sum()
+    rounding = jnp.abs(by_t) * jnp.maximum(jnp.abs(t), jnp.abs(start[0]))
+    rounding += jnp.abs(by_y * y).sum() + jnp.abs(h(*start))
+    return solution + eps * rounding
 
 
 def _locate(arcs, t, t1, y, passed):
@@ -130,7 +139,7 @@ def _locate(arcs, t, t1, y, passed):
     """
 
     def crossing_of(which):
-        guard, tolerance = partial(arcs.guard, which), partial(_tolerance, arcs)
+        guard, tolerance = partial(arcs.guard, which), partial(_tolerance, arcs, (t, y))
         return first_crossing(arcs.flow, guard, tolerance, t, t1, y, passed[which])
 
     crossings = jax.vmap(crossing_of)(jnp.arange(len(arcs.guards)))

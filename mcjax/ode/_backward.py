@@ -20,7 +20,7 @@ def backward(
     sigma, jumps = -moments[order], jumps[order]
     # λ is zero after the last save time, unless a cost feeds it.
     begin = t1 if problem.source is not None else jnp.minimum(-sigma[0], t1)
-    stops = [] if len(sigma) == 1 else [sigma]
+    stops = [] if len(sigma) == 1 and problem.source is None else [sigma]
     controller = adjoint.stepsize_controller
     if controller is None:
         controller = tighter(stepsize_controller, adjoint.tolerance, problem.unravel)
@@ -46,14 +46,30 @@ def reversed_stops(controller, forward, stops):
         stops = [*stops, -forward.jump_ts]
     if not stops:
         return controller
+    if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
+        raise ValueError(
+            f"GaussAdjoint: λ jumps at save times, and {type(controller).__name__} does not step to them. "
+            "Save at one time alone and without a cost, or pass "
+            "GaussAdjoint(stepsize_controller=diffrax.PIDController(rtol=..., atol=...))."
+        )
     return diffrax.ClipStepSizeController(controller, jump_ts=jnp.concatenate(stops))
+
+
+def _unclipped(controller):
+    while isinstance(controller, diffrax.ClipStepSizeController):
+        controller = controller.controller
+    return controller
+
+
+def says_accuracy(controller):
+    """Whether tolerances control the steps."""
+    return isinstance(_unclipped(controller), diffrax.PIDController)
 
 
 def tighter(controller, tolerance, unravel):
     """The controller of the solution with its tolerances times `tolerance`, for flat states."""
-    if isinstance(controller, diffrax.ClipStepSizeController):
-        controller = controller.controller
-    if not isinstance(controller, diffrax.PIDController):
+    controller = _unclipped(controller)
+    if not says_accuracy(controller):
         raise ValueError(
             f"GaussAdjoint: {type(controller).__name__} does not say how accurate the gradient is to "
             "be. Pass GaussAdjoint(stepsize_controller=diffrax.PIDController(rtol=..., atol=...))."

@@ -12,6 +12,7 @@ Source: Bryson and Ho, Applied Optimal Control (1975), section 2.3.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import diffrax
@@ -22,6 +23,7 @@ from jax.flatten_util import ravel_pytree
 
 from ._adjoint_solve import Problem, backward_terms
 from ._backward import first_step, reversed_stops, tighter
+from ._flow import only_if
 from ._gauss import GaussAdjoint, loop_with_trajectory
 
 
@@ -53,7 +55,7 @@ class ControlGradient(eqx.Module):
                 value = value + self.running_cost(t, y, u, self.args)
             return value
 
-        return jnp.where(self.right, jax.grad(hamiltonian)(u), jnp.nan)
+        return jax.tree.map(partial(only_if, self.right), jax.grad(hamiltonian)(u))
 
     def state(self, t):
         """y(t)."""
@@ -97,7 +99,7 @@ def control_gradient(
 
     Args:
       vector_field: f(t, y, u, args), u the value of the control at t.
-      control: t ↦ u, an array: any function, the `evaluate` of an interpolation of diffrax for one.
+      control: t ↦ u, a pytree of arrays: any function, the `evaluate` of an interpolation of diffrax for one.
       solver, t0, t1, dt0, y0, args, stepsize_controller, max_steps: as in `diffrax.diffeqsolve`, with
         t0 < t1 and a PIDController, whose tolerances λ gets times 0.1.
       cost: g(t, y, u, args), a number, integrated over [t0, t1].

@@ -61,7 +61,7 @@ def _summed(fn):
 def first_crossing(flow, guard, tolerance, t, t1, y, passed) -> Crossing:
     """The first crossing of h = guard(t, y) after t, or at t if h falls there and is not `passed`.
 
-    tolerance(h, t, y) is what the tolerance of the solution makes of h.
+    tolerance(h, t, y) is what the tolerance of the solution, and rounding, make of h.
     """
 
     def rate(t, y):

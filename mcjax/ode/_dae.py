@@ -21,6 +21,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from ._flow import SOLVER, bind, flow_of, only_if, root_tolerance, tolerant, vector
+from ._norm import with_norm
 from ._root import find_root
 
 
@@ -96,7 +97,13 @@ def dae_solve(
         return jnp.concatenate([rate, along(jnp.ones_like(t), rate)])
 
     z0 = solve_z(ts[0], y0, lax.stop_gradient(guess), args)
-    options = (solver, stepsize_controller, max_steps, adjoint)
+
+    def of_state(norm):
+        # That of y, and one of z, which need not look like y.
+        return lambda state: jnp.maximum(norm(to_y(state[:n])), optx.rms_norm(state[n:]))
+
+    solver, controller = (with_norm(x, of_state) for x in (solver, stepsize_controller))
+    options = (solver, controller, max_steps, adjoint)
     flow, state, _ = flow_of(field, ts[0], jnp.concatenate([y0, z0]), args, *options)
 
     def go_on(carry, t):

@@ -20,7 +20,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool
 
-from ._flow import SOLVER, flow_of, only_if, vector
+from ._flow import SOLVER, flow_of, only_if, tolerant, vector
+from ._norm import of_vector, with_norm
 
 
 class DelaySolution(NamedTuple):
@@ -60,8 +61,8 @@ def delay_solve(
     Returns:
       y1: y(t1). For y at many times, `jax.vmap` over t1.
       ys: y at the ends of the pieces, with a leading axis of max_delays.
-      successful: false if the solver failed, max_delays was too small, or the delay was not positive: y1
-        and ys are NaN then.
+      successful: false if the solver failed, max_delays was too small, the delay was not positive, or
+        t1 was before t0: y1 and ys are NaN then.
 
     Derivatives: in delay, t0, t1, args and what f and history close over. Where t1 - t0 is the delay
       y'(t1) jumps, and the derivative is between those of its sides.
@@ -74,6 +75,12 @@ def delay_solve(
     if delay.shape != ():
         raise ValueError(f"delay_solve: the delay is one number, got shape {delay.shape}")
     pieces = jnp.arange(max_delays)
+
+    def of_pieces(norm):
+        return lambda ys: jax.vmap(of_vector(unravel)(norm))(ys).max()
+
+    controller = tolerant(stepsize_controller, start.dtype)
+    solver, controller = (with_norm(x, of_pieces) for x in (solver, controller))
 
     def rates(k, s, ys, args):
         """y_0' .. y_k', and zero for the pieces that have no start yet.
@@ -95,7 +102,7 @@ def delay_solve(
     def one_pass(carry, k):
         starts, okay = carry
         length = jnp.clip(t1 - t0 - k.astype(t0.dtype) * delay, 0, delay)
-        options = (solver, stepsize_controller, max_steps, adjoint)
+        options = (solver, controller, max_steps, adjoint)
         flow, y, back = flow_of(partial(rates, k), t0, starts[:-1], args, *options)
         y, found = flow(jnp.zeros_like(t0), length, y)
         end = lax.dynamic_index_in_dim(back(y), k, keepdims=False)
@@ -105,7 +112,7 @@ def delay_solve(
     starts = jnp.zeros((max_delays + 1, len(start)), start.dtype).at[0].set(start)
     (_, okay), ends = lax.scan(one_pass, (starts, jnp.array(True)), pieces)
     rounding = 4 * float(jnp.finfo(t0.dtype).eps)
-    enough = (t1 - t0 <= max_delays * (1 + rounding) * delay) & (delay > 0)
+    enough = (t1 - t0 <= max_delays * (1 + rounding) * delay) & (delay > 0) & (t1 >= t0)
     ys = jax.vmap(unravel)(only_if(okay & enough, ends))
     return DelaySolution(jax.tree.map(lambda y: y[-1], ys), ys, okay & enough)
 

@@ -27,6 +27,9 @@ from jax import lax
 from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
+from .._core._constant import constant
+from ._norm import largest, of_vector, with_norm
+
 SOLVER = diffrax.Tsit5()
 
 
@@ -49,7 +52,8 @@ class Flow(eqx.Module):
             return _through_diffrax(self, t0, t1, y0)
         options = dict(field=self.field, rest=self.rest, solver=self.solver)
         options |= dict(controller=self.controller, max_steps=self.max_steps)
-        (y1,), okay = _tensors(y0, self.theta, t0, t1, order=0, **options)
+        # Within loops and branches JAX gives what does not move a tangent, too.
+        (y1,), okay = _tensors(y0, self.theta, t0, t1, order=0, **constant(options))
         return y1, okay
 
     def velocity(self, t, y):
@@ -60,7 +64,8 @@ class Flow(eqx.Module):
 def flow_of(f, t, y, args, solver, controller, max_steps, adjoint=None):
     """The `Flow` of f, a vector y, and the function that makes of a vector what f calls y."""
     y, unravel = vector(y)
-    controller = tolerant(controller, y.dtype)
+    controller = with_norm(tolerant(controller, y.dtype), of_vector(unravel))
+    solver = with_norm(solver, of_vector(unravel))
     t = jnp.asarray(t, y.dtype)
     function = bind(f, (t, unravel(y), args))
     differentiable, rest = eqx.partition((function, args), _may_move)
@@ -172,7 +177,7 @@ def _tensors(y0, theta, t0, t1, *, order, field, rest, solver, controller, max_s
 
     start = [y0, jnp.eye(n, n + p, dtype=y0.dtype)]
     start += [jnp.zeros((n,) + (n + p,) * j, y0.dtype) for j in range(2, order + 1)]
-    controller = _of_columns(controller) if order else controller
+    controller, solver = with_norm(controller, largest), with_norm(solver, largest)
     start = tuple(start[: order + 1])
     args, adjoint = (theta, sizes, rest), diffrax.ForwardMode()
     end, okay = _solve(derivative, t0, t1, start, args, solver, controller, max_steps, adjoint)
@@ -228,16 +233,3 @@ def _rescale(tensor, axes, sizes):
     for axis in range(1, axes + 1):
         tensor = tensor / jnp.expand_dims(sizes, [i for i in range(axes + 1) if i != axis])
     return tensor
-
-
-def _of_columns(controller):
-    """The controller with the largest norm of the solution and of every derivative of it."""
-    if not isinstance(controller, diffrax.PIDController):
-        return controller
-    norm = controller.norm
-
-    def largest(tensors):
-        columns = [x.reshape(len(x), -1).T for x in tensors]
-        return jnp.concatenate([jax.vmap(norm)(x) for x in columns]).max()
-
-    return eqx.tree_at(lambda c: c.norm, controller, largest)

@@ -25,6 +25,7 @@ from jax.flatten_util import ravel_pytree
 from .._core._constant import constant
 from ._accepted import LOOPS
 from ._field import check_field, hoist, join, slope, split
+from ._norm import largest, of_vector, with_field, with_norm
 from ._saved import apply_saved, check_saveat, plain_saves, save_times, saved_values
 
 
@@ -79,6 +80,7 @@ def _solve_jvp(primals, tangents, *, adjoint, saveat, init_state, **kwargs):
     dtheta, dy0, dt0, dtimes = tangents
     out = _solve(*primals, adjoint=adjoint, saveat=saveat, init_state=init_state, **kwargs)
     fields, flat_y0, p, dp = _flat_fields(theta, y0, dtheta)
+    unravel = ravel_pytree(y0)[1]
 
     def field(t, y) -> jax.Array:
         first, *rest = (f(t, y, p) for f in fields)
@@ -90,8 +92,9 @@ def _solve_jvp(primals, tangents, *, adjoint, saveat, init_state, **kwargs):
     moved = [jnp.zeros((len(t), flat_y0.size), flat_y0.dtype) for t in times]
     if start or p.size:
         matrices = _sensitivities(
-            fields, flat_y0, p, times, bool(start), like=theta[0], t0=t0, adjoint=adjoint, **kwargs
-        )
+            fields, flat_y0, p, times, bool(start), unravel,
+            like=theta[0], t0=t0, adjoint=adjoint, **kwargs,
+        )  # fmt: skip
         begun = [sum(start[1:], start[0])] if start else []
         along = [_real(v).astype(flat_y0.dtype) for v in (*begun, dp)]
         along = jnp.concatenate(along)
@@ -100,7 +103,6 @@ def _solve_jvp(primals, tangents, *, adjoint, saveat, init_state, **kwargs):
         if dt is not None:
             slopes = jax.vmap(field)(t, jax.vmap(lambda y: ravel_pytree(y)[0])(y))
             moved[i] += slopes * dt[:, None].astype(slopes.dtype)
-    unravel = ravel_pytree(y0)[1]
     dys = [jax.vmap(unravel)(m) for m in moved]
     return out, (dys, *jax.tree.map(lambda _: None, out[1:]))
 
@@ -142,8 +144,9 @@ def _directions(v):
 
 
 def _sensitivities(
-    fields, y0, p, times, from_y0, *, like, solver, stepsize_controller, t0, **kwargs
-):
+    fields, y0, p, times, from_y0, unravel, *,
+    like, solver, stepsize_controller, t0, t1, dt0, **kwargs,
+):  # fmt: skip
     """S (k, n, P) at the times of each part: the columns of y0, if wanted, and of p."""
     n, m = y0.size, p.size
     of_y0, of_p = _directions(y0) if from_y0 else jnp.zeros((0, n), y0.dtype), _directions(p)
@@ -158,13 +161,23 @@ def _sensitivities(
 
         return diffrax.ODETerm(vector_field)
 
+    def of_both(x):
+        # S has zeros where y has none: with atol = 0 their scaled errors would be 0/0.
+        smallest = float(jnp.finfo(y0.dtype).tiny)
+        return with_field("atol", with_norm(x, largest), lambda atol: jnp.maximum(atol, smallest))
+
+    solver, controller = (with_norm(x, of_vector(unravel)) for x in (solver, stepsize_controller))
+    plain = join(like, [diffrax.ODETerm(field) for field in fields])
+    dt0 = _first_step(plain, t0, t1, y0, dt0, p, solver, controller)
     solution = diffrax.diffeqsolve(
         join(like, [augmented(field) for field in fields]),
-        _with_norm(solver),
+        of_both(solver),
         t0,
-        y0=(y0, begin),
-        args=p,
-        stepsize_controller=_with_norm(stepsize_controller),
+        t1,
+        dt0,
+        (y0, begin),
+        p,
+        stepsize_controller=of_both(controller),
         saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(ts=t) for t in times]),
         throw=False,
         **kwargs,
@@ -173,13 +186,10 @@ def _sensitivities(
     return [jnp.where(right, S, jnp.nan) for _, S in cast(list, solution.ys)]
 
 
-def _with_norm(x):
-    """A controller, or a solver with a root finder, whose norm is the larger of those of y and S."""
-    if isinstance(x, diffrax.ClipStepSizeController):
-        return eqx.tree_at(lambda x: x.controller, x, _with_norm(x.controller))
-    if isinstance(x, diffrax.AbstractImplicitSolver):
-        return eqx.tree_at(lambda x: x.root_finder, x, _with_norm(x.root_finder))
-    if not hasattr(x, "norm"):
-        return x
-    norm = x.norm
-    return eqx.tree_at(lambda x: x.norm, x, lambda pair: jnp.maximum(norm(pair[0]), norm(pair[1])))
+def _first_step(terms, t0, t1, y0, dt0, p, solver, controller):
+    """dt0, by default that of y alone: with atol = 0 no step is short enough for an S that starts at zero."""
+    if dt0 is not None or not hasattr(controller, "norm"):
+        return dt0
+    order = solver.error_order(terms)
+    with jax.numpy_dtype_promotion("standard"):  # it adds times and complex states
+        return controller.init(terms, t0, t1, y0, None, p, solver.func, order)[0] - t0

@@ -29,7 +29,9 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
     Derivatives: of y0, args, everything the terms hold or close over, t0, t1, dt0 and the save times, in
       both modes and at every order, under jit, vmap and scan, and under shard_map with check_vma=False
       (diffrax's own loops do not type-check there). Step sizes count as constants up to their scale:
-      boundaries shift with t0 and t1 as in diffrax.DirectAdjoint.
+      boundaries shift with t0, t1 and dt0 as in diffrax.DirectAdjoint, but from the first time of a
+      ClipStepSizeController on they are fixed, and a step to it that is rejected counts as any other.
+      Where t0 = t1 there is no step, and no derivative in them, as in diffrax.
     Raises: ValueError for SaveAt(dense=True), UnsafeBrownianPath, events located by a root finder, and
       if neither max_steps nor max_accepted bounds the memory.
     Errors: that of the derivative of the numerical solution, which no tolerance of the solver controls.
@@ -86,7 +88,7 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
 
         run = convert(run)
         moments = jnp.stack([t0, init_state.tnext, t1])
-        moving = _moving(stepsize_controller)
+        moving = _moving(stepsize_controller, lax.stop_gradient(t0))
         recurrence = _recurrence(
             terms, args, solver, init_state, moments, [s.ts for s in inner.subs]
         )
@@ -230,11 +232,23 @@ def _share(forms):
 # -- how the boundaries of the steps depend on t0, on the end of the first step tried, and on t1
 
 
-def _moving(controller):
-    """Boundaries are multiples of the first step, fractions of t1 - t0, or fixed."""
+def _moving(controller, t0):
+    """Boundaries are multiples of the first step, fractions of t1 - t0, or fixed; and from when all are.
+
+    That is the first time of a ClipStepSizeController. A jump has boundaries one rounding before and after.
+    """
+    still, info = jnp.asarray(jnp.inf, t0.dtype), jnp.finfo(t0.dtype)
+    while isinstance(controller, diffrax.ClipStepSizeController):
+        for stops in (controller.step_ts, controller.jump_ts):
+            if stops is not None:
+                stops = lax.stop_gradient(stops.astype(t0.dtype))
+                before = stops - float(info.eps) * jnp.abs(stops) - float(info.tiny)
+                before = jnp.where(stops > t0, before, jnp.inf)
+                still = jnp.minimum(still, before.min(initial=jnp.inf))
+        controller = controller.controller
     if isinstance(controller, diffrax.PIDController):
-        return "multiples"
-    return "fractions" if isinstance(controller, diffrax.ConstantStepSize) else "none"
+        return "multiples", still
+    return ("fractions" if isinstance(controller, diffrax.ConstantStepSize) else "none"), still
 
 
 def _weights(t, moments, moving):
@@ -245,10 +259,10 @@ def _weights(t, moments, moving):
     tnext₀ = t0 + dt0 and the k-th at t0 + (t1 - t0) k/N, N = ⌈(t1 - t0)/dt0⌉ (at t0 + k dt0 where t1 is
     infinite). Of other controllers only the ends move.
     """
-    t0, first, t1 = moments
+    (t0, first, t1), (moving, still) = moments, moving
     multiple = jnp.where(first > t0, (t - t0) / jnp.where(first > t0, first - t0, 1), 0)
     zero = jnp.zeros_like(t)
-    columns = [1 - multiple, multiple, zero]
+    columns = [jnp.where((t >= still) & (t > t0), 0, c) for c in (1 - multiple, multiple, zero)]
     if moving == "fractions":
         fraction = jnp.where(t1 > t0, (t - t0) / jnp.where(t1 > t0, t1 - t0, 1), 0)
         later = jnp.isfinite(t1) & (t > first)

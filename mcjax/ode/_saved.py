@@ -19,9 +19,14 @@ def _is_save(x):
     return hasattr(x, "saveat_ts_index")
 
 
-def check_saveat(name, saveat):
+def at_times(saveat):
+    """Whether all that is saved is values at given times."""
     subs = jax.tree.leaves(saveat.subs, is_leaf=is_sub)
-    if saveat.dense or any(s.steps for s in subs) or not subs:
+    return not (saveat.dense or any(s.steps for s in subs) or not subs)
+
+
+def check_saveat(name, saveat):
+    if not at_times(saveat):
         raise NotImplementedError(
             f"{name} differentiates values at given times, SaveAt(t0=, t1=, ts=), and not those that "
             "SaveAt(steps=...) or SaveAt(dense=True) keep. Save at ts, or use mcjax.ode.ReplayAdjoint()."

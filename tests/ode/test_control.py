@@ -34,6 +34,17 @@ def test_integrator():
     assert np.max(np.abs(slope[:, 0] - adjoint - np.cos(t))) < 1e-7
 
 
+def test_a_control_of_two_parts():
+    """y' = u + t v and φ = y: λ = 1, so the gradient is 1 and t."""
+    gradient = control_gradient(
+        lambda t, y, u, args: u["u"] + t * u["v"], lambda t: {"u": jnp.sin(t), "v": t},
+        diffrax.Tsit5(), 0.0, 1.0, None, jnp.ones(()),
+        final_cost=lambda y, args: y, stepsize_controller=PID,
+    )  # fmt: skip
+    slope = jax.jit(gradient.__call__)(0.3)
+    assert abs(slope["u"] - 1) < 1e-8 and abs(slope["v"] - 0.3) < 1e-8
+
+
 @pytest.mark.slow
 def test_moments_are_the_gradient_in_coefficients():
     """For u = Σ c_j t^j, dJ/dc_j is ∫ t^j times the gradient: a pendulum, by differences of J."""

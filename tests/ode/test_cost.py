@@ -56,6 +56,23 @@ def test_error_number_tells_what_steps_are_too_long():
         assert (error < 1e-2) == fits
 
 
+def test_a_cost_beside_one_saved_value_within():
+    """λ is not zero after the only save time, and jumps there: y = exp(-p t), J = ∫ y² dt."""
+
+    def loss(p, ts):
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, p: -p * y), diffrax.Tsit5(), 0.0, 1.0, None, 1.0, p,
+            saveat=diffrax.SaveAt(ts=ts), adjoint=GaussAdjoint(cost=lambda t, y, p: y**2),
+            stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9),
+        )  # fmt: skip
+        return solution.ys.sum() + solution.stats["cost"]
+
+    gradient = jax.jit(jax.grad(loss))
+    for t in (0.0, 0.2, 0.5, 1.0):
+        want = jax.grad(lambda p, t=t: jnp.exp(-p * t) + (1 - jnp.exp(-2 * p)) / (2 * p))(1.3)
+        assert abs(gradient(1.3, jnp.array([t])) - want) < 1e-7 * abs(want)
+
+
 def test_a_cost_is_a_number():
     with pytest.raises(ValueError, match="must be a number"):
         jax.eval_shape(

@@ -44,10 +44,8 @@ def test_linear():
     np.testing.assert_allclose(solution.y1, exact(*point), rtol=1e-9)
     np.testing.assert_allclose(slopes, jax.grad(exact, (0, 1, 2))(*point), rtol=1e-8)
     np.testing.assert_allclose(solution.ys[:3], [exact(1.3, 0.8, k * 0.8) for k in (1, 2, 3)])
-    for bad in (
-        (1.3, 0.8, 3.3),
-        (1.3, -0.8, 2.7),
-    ):  # more than four delays, a delay into the future
+    # More than four delays, a delay into the future, an end before the start.
+    for bad in ((1.3, 0.8, 3.3), (1.3, -0.8, 2.7), (1.3, 0.8, -0.1)):
         assert not run(*bad)[0].successful and np.isnan(run(*bad)[0].y1)
 
 

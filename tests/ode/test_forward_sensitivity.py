@@ -98,6 +98,45 @@ def test_a_failed_solve_for_sensitivities_is_nan():
     assert y == 0 and np.isnan(dy)
 
 
+@pytest.mark.parametrize("solver", [diffrax.Tsit5(), diffrax.Kvaerno5()], ids=["Tsit5", "Kvaerno5"])
+def test_relative_tolerances_and_components_apart(solver):
+    """S of y' = -p y is diagonal, and S_θ starts at zero: its zeros are right to no relative tolerance."""
+
+    def end(y0, p):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, p: -p * y), solver, 1.0, 2.0, None, y0, p,
+            stepsize_controller=diffrax.PIDController(rtol=1e-8, atol=0.0), adjoint=ForwardSensitivity(),
+        ).ys[0]  # fmt: skip
+
+    y0, p = jnp.array([1.0, 3.0]), jnp.array([1.0, 2.0])
+    got = jax.jit(jax.jacfwd(end, (0, 1)))(y0, p)
+    want = jax.jacfwd(lambda y0, p: y0 * jnp.exp(-p), (0, 1))(y0, p)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_jacobian_of_what_continuous_adjoints_refuse():
+    """More parameters than outputs with constant steps, and steps that are saved: as diffrax's adjoint."""
+
+    def constant(p, adjoint):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, p: -p * y), diffrax.Euler(), 0.0, 1.0, 0.25, jnp.ones(50), p,
+            adjoint=adjoint, max_steps=8,
+        ).ys[0, :3]  # fmt: skip
+
+    def steps(p, adjoint):
+        ys = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, p: -p[0] * y), diffrax.Tsit5(), 0.0, 1.0, None, p[1], p,
+            saveat=diffrax.SaveAt(steps=True), stepsize_controller=pid(1e-6), adjoint=adjoint,
+            max_steps=32,
+        ).ys  # fmt: skip
+        return jnp.where(jnp.isfinite(ys), ys, 0)
+
+    direct = diffrax.DirectAdjoint()
+    for solve, p in [(constant, jnp.linspace(0.5, 1.5, 50)), (steps, jnp.array([1.3, 0.8]))]:
+        want = jax.jit(jax.jacfwd(lambda p, solve=solve: solve(p, direct)))(p)
+        np.testing.assert_allclose(jax.jit(jacobian(solve))(p), want, rtol=1e-10, atol=1e-12)
+
+
 def test_jacobian_and_a_fit():
     """Exponential decay: both parameters of c exp(-a t) are found, and J is its closed form."""
     ts = np.linspace(0.0, 2.0, 7)

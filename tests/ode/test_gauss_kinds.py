@@ -125,3 +125,16 @@ def test_the_long_steps_of_order_eight():
 
     got = jax.jit(jax.grad(loss, (0, 1)))(0.1, 1.3)
     assert_relative(got, jax.grad(truth, (0, 1))(0.1, 1.3), 1e-8)
+
+
+def test_constant_steps_of_the_adjoint_do_not_step_to_its_jumps():
+    def loss(a, ts):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, a: a * y), diffrax.Tsit5(), 0.0, 1.0, None, 1.0, a,
+            saveat=diffrax.SaveAt(ts=ts), stepsize_controller=pid(1e-8),
+            adjoint=GaussAdjoint(stepsize_controller=diffrax.ConstantStepSize()),
+        ).ys.sum()  # fmt: skip
+
+    with pytest.raises(ValueError, match=r"PIDController\(rtol=..., atol=...\)"):
+        jax.eval_shape(jax.grad(loss), 0.7, jnp.array([0.5, 1.0]))
+    assert_relative(jax.jit(jax.grad(loss))(0.7, jnp.array([1.0])), np.exp(0.7), 1e-4)

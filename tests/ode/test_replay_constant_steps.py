@@ -1,4 +1,4 @@
-"""ReplayAdjoint with steps of one length, whose boundaries move with t0, t1 and dt0, as in diffrax."""
+"""ReplayAdjoint with steps of one length, or cut at given times: boundaries move with t0, t1 and dt0."""
 
 import diffrax
 import jax
@@ -55,3 +55,33 @@ def test_an_event_is_all_that_ends_a_solve():
     )
     np.testing.assert_allclose(got[0], want[0], rtol=1e-14)
     np.testing.assert_allclose(got[1], want[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["step_ts", "jump_ts", "store_rejected_steps"])
+def test_steps_up_to_a_given_time(kind):
+    """As diffrax.DirectAdjoint, up to the first time that is stepped to; from there on fixed."""
+    stop = 3 if kind == "store_rejected_steps" else jnp.array([0.9])
+    pid = diffrax.PIDController(rtol=1e-3, atol=1e-3)
+    controller = diffrax.ClipStepSizeController(pid, **{kind: stop})
+
+    def steps(x, adjoint):
+        y0, a, t0, t1, dt0 = x
+        sol = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, a: -a * y * t), diffrax.Tsit5(), t0, t1, dt0, y0, a,
+            stepsize_controller=controller, saveat=diffrax.SaveAt(steps=True), adjoint=adjoint,
+            max_steps=16,
+        )  # fmt: skip
+        return sol.ts, sol.ys
+
+    x = jnp.array([1.2, 0.7, 0.1, 3.0, 0.05])
+    (ts, dts), (_, want) = (
+        (steps(x, adjoint), jax.jit(jax.jacfwd(lambda x, a=adjoint: steps(x, a)))(x))
+        for adjoint in (ReplayAdjoint(), diffrax.DirectAdjoint())
+    )
+    same = np.isfinite(ts[0]) & ((ts[0] < 0.9 + 1e-9) | (kind == "store_rejected_steps"))
+    assert same.sum() >= 3
+    np.testing.assert_allclose(dts[0][0], [0, 0, 1, 0, 1], atol=1e-12)
+    for got, like in zip(dts, want, strict=True):
+        np.testing.assert_allclose(got[same], like[same], atol=1e-10)
+    later = np.isfinite(ts[0]) & ~same & (ts[0] < 3)
+    np.testing.assert_array_equal(dts[0][later], 0)
