@@ -36,3 +36,8 @@ def positive_definite(rng, shape):
 def sylvester(rng, shape):
     """A X + X B = Q with the eigenvalues of A and -B well apart."""
     return *off_the_cut(rng, shape), *off_the_cut(rng, shape), *gaussian(rng, shape)
+
+
+def mixed_sylvester(rng, shape):
+    """A X + X B = Q with the eigenvalues of A and -B all over the unit disc: no line between them."""
+    return *gaussian(rng, shape), *gaussian(rng, shape), *gaussian(rng, shape)

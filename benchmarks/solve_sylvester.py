@@ -4,7 +4,7 @@ from . import _inputs as inputs
 from ._claims import Claim
 
 SIZES = (64, 256)
-INPUTS = {"randn/√n + 2": inputs.sylvester}
+INPUTS = {"randn/√n + 2": inputs.sylvester, "randn/√n": inputs.mixed_sylvester}
 CLAIMS = [
     Claim(f"forward at most SciPy's time, n = {n}", str(n), "forward", "scipy", 1.0) for n in SIZES
 ]
