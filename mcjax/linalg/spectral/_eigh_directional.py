@@ -15,13 +15,15 @@ from math import factorial
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Int, Num
 
 from ..._core._check import hermitian_part, same_dtype, square
 from ..._core._matmul import matmul, norm
 from ..._core._shapes import Square
 from ._clusters import has_twin, inside, labels, numbered, together
-from ._decomposition import decomposition, diagonal, embed, inverse_gaps
+from ._decomposition import decomposition, diagonal, embed, forbid, inverse_gaps
+from ._eigh import eigh
 
 
 class EighDirectional(NamedTuple):
@@ -47,6 +49,8 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
     Returns:
       w, V, w', V', and for each eigenvalue the order at which it is apart from all others: 0 if it is
       in A already, -1 if not up to `order`. There V is any basis of the tie, and V' is NaN.
+      Derivatives exist in E, at ties that it splits up to `order` in that order; and in A, but for what
+      moves a tie, in which the results jump: NaN.
 
     Errors: eps ‖A‖ over the gap at every order. Slopes closer than eps^{2/3} of their scale are equal.
     Cost: order + 1 eigendecompositions, and order³ products.
@@ -59,15 +63,16 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
     if order < 1:
         raise ValueError(f"eigh_directional: order must be 1 or more, got {order}")
     A, E = hermitian_part(A), hermitian_part(E)
-    w, V = decomposition(A)
+    w, V = eigh(A)
     if not A.size:
         return EighDirectional(w, V, w, V, w.astype(int))
+    cluster = labels(w)
+    w, V = _fixed(w, _twin(cluster)), _fixed(V, _twin(cluster))
     T = matmul(matmul(V.mT.conj(), E), V)
     H = [embed(w).astype(A.dtype), T, *[jnp.zeros_like(T)] * order]
-    cluster = labels(w)
     alone = jnp.where(_twin(cluster), -1, 0)
     X, block, slopes = jnp.zeros_like(V), jnp.zeros_like(cluster), w
-    sizes = [norm(h)[..., 0] for h in H]
+    sizes = [_size(h) for h in H]
     for level in range(order + 1):
         H, sizes, G = _decoupled(H, sizes, block, cluster)
         X = X + matmul(V, G)
@@ -79,8 +84,17 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
             cluster = _finer(cluster, d, sizes[0])
             slopes = slopes if level else d
             alone = jnp.where((alone < 0) & ~_twin(cluster), level + 1, alone)
-    X = jnp.where((alone < 0)[..., None, :], jnp.nan, X)
-    return EighDirectional(w, V, slopes, X, alone)
+    tied = alone < 0
+    X = jnp.where(tied[..., None, :], jnp.nan, X)
+    return EighDirectional(w, _fixed(V, tied), _fixed(slopes, tied), X, alone)
+
+
+def _fixed(x, tied):
+    """x, (..., n) or (..., n, n), whose tied columns have no derivative but 0."""
+    if x.ndim == tied.ndim:
+        return _fixed(x[..., None, :], tied)[..., 0, :]
+    fixed = lax.stop_gradient(x)
+    return fixed + forbid(x - fixed, tied)
 
 
 def _decoupled(H, sizes, block, cluster):
@@ -92,7 +106,7 @@ def _decoupled(H, sizes, block, cluster):
     for k in range(1, len(H)):
         G = jnp.where(between, K, 0).astype(H[0].dtype) * H[k]
         H = _conjugated(H, lambda x, G=G: matmul(x, G) - matmul(G, x), k)
-        growth = 2 * norm(G)[..., 0]
+        growth = 2 * _size(G)
         sizes = _conjugated(sizes, lambda s, growth=growth: growth * s, k)
         H[k] = jnp.where(between, 0, H[k])
         first = G if k == 1 else first
@@ -112,9 +126,15 @@ def _conjugated(series, bracket, k):
 def _split(block, cluster):
     """Eigenvalues, ascending in every cluster, and eigenvectors of the blocks of a Hermitian matrix."""
     own = jnp.where(together(cluster), block, 0)
-    apart = 3 * norm(own)[..., 0] * cluster.astype(block.real.dtype)
+    size = _size(own)
+    apart = 3 * jnp.where(size > 0, size, 1) * cluster.astype(size.dtype)
     d, W = decomposition(own + embed(apart).astype(own.dtype))
     return d - apart, inside(W, together(cluster)) + embed(diagonal(W))
+
+
+def _size(X):
+    """‖X‖, (..., 1), to compare with; it has no part in derivatives, which at X = 0 it has not."""
+    return norm(lax.stop_gradient(X))[..., 0]
 
 
 def _finer(cluster, d, size):

@@ -86,6 +86,40 @@ def test_a_tie_that_stays():
     np.testing.assert_array_equal(got.eigenvector_slopes[:, 2], 0)
 
 
+def test_derivatives_without_ties():
+    """w' = diag(Vᵀ E V) is linear in E, at E = 0 as anywhere, where it does not depend on A."""
+    A, E = reflect(1.0, 2.0, 4.0, 8.0), X[:4, :4]
+
+    def slopes(A, E):
+        return eigh_directional(A, E).eigenvalue_slopes
+
+    for derivative in (jax.jacfwd, jax.jacrev):
+        at_zero = derivative(slopes, 1)(A, 0 * E)
+        np.testing.assert_allclose(np.tensordot(at_zero, E, 2), slopes(A, E), atol=1e-14)
+        np.testing.assert_array_equal(derivative(slopes)(A, 0 * E), 0)
+
+
+def test_derivatives_at_ties():
+    """In E of the split tie, and in A of what leaves it as it is; elsewhere slopes and vectors jump."""
+    A, E = np.diag([1.0, 1.0, 4.0]), X[:3, :3]
+    F = np.array([[0.3, 0.2, 0.1], [0.2, -0.4, 0.5], [0.1, 0.5, 0.6]])
+
+    def slopes(A, E):
+        return eigh_directional(A, E).eigenvalue_slopes
+
+    _, moved = jax.jvp(lambda E: slopes(A, E), (E,), (F,))
+    _, W = np.linalg.eigh(E[:2, :2])
+    truth = [*np.diag(W.T @ F[:2, :2] @ W), F[2, 2]]
+    np.testing.assert_allclose(moved, truth, atol=1e-14)
+    assert_nan(jax.jvp(lambda A: slopes(A, E), (A,), (F,))[1][:2])
+    assert_nan(jax.grad(lambda A: slopes(A, E)[0])(A)[0, 0])
+    _, still = jax.jvp(lambda A: slopes(A, E), (A,), (np.diag([0.0, 0, 1]),))
+    np.testing.assert_allclose(still, 0, atol=1e-15)
+    stays = jax.jvp(lambda E: slopes(A, E), (np.diag([3.0, 3, 1]),), (F,))[1]
+    assert_nan(stays[:2])  # a tie of the slopes themselves
+    np.testing.assert_allclose(stays[2], F[2, 2], atol=1e-15)
+
+
 def test_batches_and_bad_input():
     A, E, _ = CASES["first order"]
     many = jax.vmap(eigh_directional)(np.stack([A, A]), np.stack([E, -E]))
