@@ -1,5 +1,6 @@
 """The catalogue of Hermitian eigenproblems and of singular values."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -82,6 +83,20 @@ def _lines_at_a_shift(A):
 def _leading_triplet(A):
     U, S, Vh, *_ = linalg.svds(A, 1)
     return S, jnp.matmul(U, Vh)
+
+
+def _branches(A, E):
+    _, V, slopes, turns, _ = linalg.eigh_directional(A, E)
+    half = jnp.einsum("...ij,...kj->...jik", turns, V.conj())
+    return slopes, half + half.mT.conj()
+
+
+def _plain_branches(A, E):
+    return jax.jvp(_plain, (A,), ((E + E.mT.conj()) / 2,))[1]
+
+
+def _branches_of_a_tie(E):
+    return _branches(jnp.diag(jnp.array([1, 1, 4], E.dtype)), E)
 
 
 def _smallest_line(A):
@@ -174,12 +189,21 @@ def _samples():
     }
 
 
+def _splitting():
+    """Slopes of the tie 0.5 apart or more."""
+    E = np.array([[1.0, 0.5, -0.25], [0.5, 2.0, 0.75], [-0.25, 0.75, 0.5]])
+    phases = np.diag([1, 1j, -1])
+    return {"distinct": E, "complex": phases @ E @ phases.conj()}
+
+
 ENTRIES = (
     Entry("spectral_projector slice", _below, _split),
     Entry("spectral_projector interval", _between, _split),
     Entry("eigh", _of_matrix, _distinct, reference=_plain),
     Entry("eigh subset", _smallest_line, _apart),
     Entry("eigh pencil", _of_pencil, _pencils),
+    Entry("eigh_directional", _branches, _pencils, reference=_plain_branches),
+    Entry("eigh_directional of a tie", _branches_of_a_tie, _splitting),
     Entry("eigvalsh", linalg.eigvalsh, _distinct),
     Entry("eigvalsh_sum", _smallest_two, _split),
     Entry("svd", _of_rectangle, _apart_and_tall, reference=_plain_pairs),
