@@ -38,9 +38,7 @@ def prox_l1(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array,
     """Soft threshold, the proximal map of weight Σ |x|: x less weight in size, or 0."""
     x = inexact(x, "prox_l1")
     weight = jnp.asarray(weight, x.dtype)
-    short = jnp.where(
-        weight == 0, x, jnp.zeros_like(x)
-    )  # the identity, and so is its derivative at 0
+    short = jnp.where(weight == 0, x, jnp.zeros_like(x))  # of no weight, the identity
     return jnp.where(x > weight, x - weight, jnp.where(x < -weight, x + weight, short))
 
 

@@ -76,11 +76,11 @@ def search(loop: Loop, run: Run, place: Feasible, max_steps: int, polish: int):
         run, (_, certificate, _) = carry
         return (run.steps == 0) | (go_on(run) & ~certificate.stationary)
 
-    stretch = constant(traced(stretch, run))
+    stretch = traced(stretch, run)
     nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), stretch.out_struct[1])
     first = varying_as((run, nothing), loop.parameters)
 
     def whole(stretch, first):
         return lax.while_loop(unfinished, lambda carry: stretch(carry[0]), first)
 
-    return sealed(whole, stretch, constant(first))
+    return sealed(whole, stretch, first)

@@ -11,11 +11,7 @@ from jax import lax
 from mcjax.ode._forward_sensitivity import ForwardSensitivity
 from mcjax.ode._jacobian import jacobian
 
-from .problems import EQUILIBRIUM_TRUTH, equilibrium
-
-
-def pid(rtol):
-    return diffrax.PIDController(rtol=rtol, atol=rtol)
+from .problems import EQUILIBRIUM_TRUTH, equilibrium, pid
 
 
 def test_equilibrium():

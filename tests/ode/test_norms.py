@@ -37,7 +37,7 @@ def test_sensitivities_of_a_state_with_a_part_that_is_not_controlled(solver):
         ).ys["path"][0, 0]  # fmt: skip
 
     got = jax.jit(jax.grad(end))(2.0)
-    assert_relative(got, -3 * np.sin(6.0), 1e-6)
+    assert_relative(got, -3 * np.sin(6.0), 3e-7)  # 30 times the tolerance of the solver
 
 
 def test_sensitivities_do_not_hide_in_a_norm_of_the_first_row():
@@ -131,4 +131,4 @@ FLOWS = [
 def test_what_is_built_on_flows(solve, truth, clipped):
     controller = CLIPPED if clipped else PID
     got = jax.jit(jax.value_and_grad(lambda a: solve(controller, a)))(1.3)
-    assert_relative(got, jax.value_and_grad(truth)(1.3), 1e-6)
+    assert_relative(got, jax.value_and_grad(truth)(1.3), 1e-7)

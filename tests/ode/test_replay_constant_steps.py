@@ -8,6 +8,8 @@ import pytest
 
 from mcjax.ode import ReplayAdjoint
 
+from .problems import pid
+
 
 @pytest.mark.parametrize("dt0", [0.2, 1.03 / 5], ids=["remainder", "divides"])
 def test_constant_steps_move_with_the_times(dt0):
@@ -61,8 +63,7 @@ def test_an_event_is_all_that_ends_a_solve():
 def test_steps_up_to_a_given_time(kind):
     """As diffrax.DirectAdjoint, up to the first time that is stepped to; from there on fixed."""
     stop = 3 if kind == "store_rejected_steps" else jnp.array([0.9])
-    pid = diffrax.PIDController(rtol=1e-3, atol=1e-3)
-    controller = diffrax.ClipStepSizeController(pid, **{kind: stop})
+    controller = diffrax.ClipStepSizeController(pid(1e-3), **{kind: stop})
 
     def steps(x, adjoint):
         y0, a, t0, t1, dt0 = x

@@ -44,4 +44,4 @@ def test_a_curve_that_begins_at_0():
     r, t = y - fit(y)(X), scipy.stats.t.ppf(0.975, 3)
     slope = t * r / (3 * np.sqrt(r @ r / 3))
     slopes = jax.jacrev(lambda y: jnp.stack(fit(y).prediction_band(origin))[:, 0])(y)
-    np.testing.assert_allclose(slopes, [-slope, slope], atol=1e-7)
+    np.testing.assert_allclose(slopes, [-slope, slope], rtol=1e-9)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle
-from ._odd_function import odd_function, open_form
+from ._odd_function import homogeneous_form, odd_function
 
 
 def isometry(A: Rectangle, *, rank: int | None = None, rcond: float = 0.0) -> Rectangle:
@@ -40,10 +39,7 @@ class StepPotential:
             return _step_differences(s, x, self.count(s))
 
         (A,) = point
-        if directions:  # F(A) = F(A/c), where no product of directions leaves the range of numbers
-            root = size(A, 2)
-            A, *directions = (X / root / root for X in (A, *directions))
-        return open_form(values, differences, A, directions)
+        return homogeneous_form(values, differences, A, directions, 0)
 
     def count(self, s):
         return (s > self.rcond * s[0]).sum() if self.rank is None else self.rank

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 
 from ..._core._matmul import matmul
 from ..._core._potential import derivative
+from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle
 from ..functions._funm import sum_over_paths
 
@@ -58,6 +59,19 @@ def open_form(values: Callable, differences: Callable, A, directions):
     signature = ",".join(["(m,n)"] * (1 + len(directions))) + "->(m,n)"
     form = partial(_open_form, values, differences)
     return jnp.vectorize(form, signature=signature)(A, *directions)
+
+
+def homogeneous_form(values: Callable, differences: Callable, A, directions, degree: int):
+    """`open_form` of an f with f(c σ) = c^degree f(σ), so that F(A) = c^degree F(A/c).
+
+    With A/c of size 1, products of directions of A's size do not leave the range of numbers.
+    """
+    if not directions:
+        return open_form(values, differences, A, ())
+    root = size(A, 2)
+    A, *directions = (X / root / root for X in (A, *directions))
+    form = open_form(values, differences, A, directions)
+    return form * root**degree * root**degree
 
 
 def _open_form(values, differences, A, *directions):

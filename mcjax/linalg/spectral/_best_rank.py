@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from ..._core._check import counts, matrix
-from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle
 from ..functions._jump_differences import jump_differences
-from ..rectangular._odd_function import odd_function, open_form
+from ..rectangular._odd_function import homogeneous_form, odd_function
 
 _TIE = 10  # times (singular values of H) eps ‖A‖: gaps below this are rounding
 
@@ -62,12 +61,7 @@ class _Truncation:
     loops_on_data = False
 
     def derivative(self, point, directions, slots, dual):
-        if not directions:
-            return open_form(self.values, self.differences, point[0], ())
-        # F(A) = c F(A/c), where no product of directions leaves the range of numbers
-        root = size(point[0], 2)
-        A, *directions = (X / root / root for X in (*point, *directions))
-        return open_form(self.values, self.differences, A, directions) * root * root
+        return homogeneous_form(self.values, self.differences, point[0], directions, 1)
 
     def values(self, s):
         kept = jnp.where(jnp.arange(len(s)) < self.k, s, 0.0)

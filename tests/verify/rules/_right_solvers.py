@@ -203,7 +203,7 @@ LINEAR = (
 
 def optimistix_root(p):
     """y³ + y = p."""
-    solver = optimistix.Newton(rtol=1e-4, atol=1e-4)
+    solver = optimistix.Newton(rtol=1e-5, atol=1e-5)
     start = jnp.ones_like(p)
     return optimistix.root_find(lambda y, p: y**3 + y - p, solver, start, p, throw=False).value
 
