@@ -17,7 +17,8 @@ leaves undone two steps of refinement do, so that all give the same X, on any de
 
        A = U T Uᴴ,   B = W S Wᴴ,   T Y + Y S = Uᴴ Q W,   X = U Y Wᴴ,
 
-   column by column; T and S are those of `_triangular_form`.
+   column by column, what earlier blocks of columns add to a block by one product; the factors are those
+   of `_triangular_form`.
 
    M is singular where it has a singular value 0, which rounding leaves at eps ‖M‖; the eigenvalues of a
    defective M are much farther from 0. So its least singular value is estimated: from a Q without a
@@ -42,36 +43,29 @@ from ..._core._matmul import add_diagonal, matmul
 from ..._core._power_of_two import nearest
 from ..._core._solve import sealed_solve
 from ._balancing import balancing
-from ._triangular_form import as_complex, triangular_form
+from ._triangular_form import TriangularForm, as_complex, flipped, triangular_form
 
 _SMALL = 16  # n m, up to which an inverse of K is cheaper than doubling (measured)
 _LEAST = 10  # times eps ‖M‖: a singular value below is 0
-_MOST_POWERS = 10  # eigenvalues within a factor 10⁴ of each other; beyond, eigenvectors are cheaper
+_MOST_POWERS = 10  # eigenvalues within a factor 10⁴ of each other; beyond, Schur forms are cheaper
+_BLOCK = 16  # columns (measured)
 
 
 class Side(NamedTuple):
-    """What is known of Â: its map into C, powers of U, a unitary triangularisation; and the diagonal of D."""
+    """What is known of Â: its map into C, powers of U, the diagonal of D, a triangular form."""
 
     into: jax.Array
     powers: jax.Array
-    unitary: jax.Array
-    triangle: jax.Array
     units: jax.Array
+    form: TriangularForm
 
     def transposed(self):
-        """The side of Aᵀ. With J reversing an order, J Tᵀ J is upper triangular."""
-        return Side(
-            self.into.mT,
-            self.powers.mT,
-            self.unitary[:, ::-1].conj(),
-            _flipped(self.triangle),
-            1 / self.units,
-        )
+        """The side of Aᵀ."""
+        return Side(self.into.mT, self.powers.mT, 1 / self.units, self.form.transposed())
 
     def adjoint(self):
         """The side of Aᴴ."""
-        conjugate = Side(*(x.conj() for x in self))
-        return conjugate.transposed()
+        return jax.tree.map(jnp.conj, self).transposed()
 
 
 @dataclass(frozen=True)
@@ -84,8 +78,8 @@ class TwoSided:
       contraction: matrices (A, B), or (A,) where B = Aᴴ, ↦ U and V, what takes Q to C from each side,
         and p.
       into: (left side, right side, p, Q) ↦ C.
-      column: (T, s) ↦ the triangular matrix that acts on a column of Y, and (T, v) ↦ what the sum v of
-        earlier columns adds to its right-hand side.
+      column: (T, s, its value for another s) ↦ the triangular matrix that acts on a column of Y, and
+        (T, v) ↦ what the sum v of earlier columns adds to its right-hand side.
       size: (‖A‖, ‖B‖) ↦ ‖M‖.
     """
 
@@ -164,22 +158,19 @@ class TwoSided:
         powers, steps = _powers(contractions)
 
         def triangularised():
-            pairs = [triangular_form(A) for A in matrices]
-            unique = self._unique(
-                pairs[0][1], pairs[1][1] if pairs[1:] else _flipped(pairs[0][1]).conj()
-            )
-            return [(U, jnp.where(unique, T, jnp.nan)) for U, T in pairs]
+            forms = [triangular_form(A) for A in matrices]
+            T, *S = (form.triangle for form in forms)
+            unique = self._unique(T, S[0] if S else flipped(T).conj())
+            return [f._replace(triangle=jnp.where(unique, f.triangle, jnp.nan)) for f in forms]
 
-        none = [(as_complex(A) * 0,) * 2 for A in matrices]
-        pairs = _if(steps < 0, triangularised, none)
-        known = zip(into, powers, pairs, units, strict=True)
-        sides = [Side(x, y, U, T, d) for x, y, (U, T), d in known]
-        return *(x for side in sides for x in side), p, steps
+        forms = _if(steps < 0, triangularised, [_no_form(A) for A in matrices])
+        sides = list(map(Side, into, powers, units, forms))
+        return *jax.tree.leaves(sides), p, steps
 
     def _unique(self, T, S):
         """Whether M is regular, to rounding."""
         i = jnp.arange(len(T) * len(S), dtype=T.real.dtype)
-        Q = jnp.cos(0.7 * i * i).reshape(len(T), len(S)).astype(T.dtype)
+        Q = jnp.where(0.1114 * i * i % 1 < 0.5, 1, -1).reshape(len(T), len(S)).astype(T.dtype)
         growth = _norm(self._sweep(T, S, Q)) * self.size(_norm(T), _norm(S)) / _norm(Q)
         return growth * _LEAST * jnp.finfo(T.dtype).eps < 1
 
@@ -198,24 +189,42 @@ class TwoSided:
             return j + 1, X + matmul(matmul(left.powers[j], X), right.powers[j])
 
         def triangular():
-            rhs = matmul(matmul(left.unitary.mT.conj(), as_complex(Q)), right.unitary)
-            Y = self._sweep(left.triangle, right.triangle, rhs)
-            X = matmul(matmul(left.unitary, Y), right.unitary.mT.conj())
-            return X if jnp.iscomplexobj(Q) else X.real
+            V, W = left.form.basis, right.form.basis
+            rhs = right.form.turned(matmul(matmul(V.mT.conj(), Q), W))
+            rhs = left.form.turned(rhs.mT.conj()).mT.conj()
+            Y = self._sweep(left.form.triangle, right.form.triangle, rhs)
+            Y = left.form.returned(right.form.returned(Y).mT.conj()).mT.conj()
+            return matmul(matmul(V, Y if jnp.iscomplexobj(Q) else Y.real), W.mT.conj())
 
         start = _zero(steps), self.into(left, right, p, Q)
         _, X = lax.while_loop(lambda state: state[0] < steps, doubled, start)
         return _if(steps < 0, triangular, X) * left.units[:, None] / right.units[None, :]
 
     def _sweep(self, T, S, Q):
-        """M Y = Q for upper triangular T and S, one column of Y after the other."""
+        """M Y = Q for upper triangular T and S, one block of columns of Y after the other."""
         matrix, carried = self.column
+        n, m = Q.shape
+        width = min(m, _BLOCK)
 
-        def column(Y, j):
-            rhs = Q[:, j] + carried(T, matmul(Y, S[:, j, None]))[:, 0]
-            return Y.at[:, j].set(solve_triangular(matrix(T, S[j, j]), rhs)), None
+        def block(state, start):
+            M, Y = state
+            above = lax.dynamic_slice(S, (_zero(start), start), (m, width))
+            above = jnp.where(jnp.arange(m)[:, None] < start, above, 0)
+            D = lax.dynamic_slice(S, (start, start), (width, width))
+            R = lax.dynamic_slice(Q, (_zero(start), start), (n, width))
+            R = R + carried(T, matmul(Y, above))
 
-        return lax.scan(column, Q * 0, jnp.arange(len(S)))[0]
+            def column(state, j):
+                M, Z = state
+                M = matrix(T, D[j, j], M)
+                rhs = R[:, j] + carried(T, matmul(Z, D[:, j, None]))[:, 0]
+                return (M, Z.at[:, j].set(solve_triangular(M, rhs))), None
+
+            (M, Z), _ = lax.scan(column, (M, R * 0), jnp.arange(width))
+            return (M, lax.dynamic_update_slice(Y, Z, (_zero(start), start))), None
+
+        starts = jnp.minimum(jnp.arange(0, m, width), m - width)  # the last may overlap
+        return lax.scan(block, (T, Q * 0), starts)[0][1]
 
 
 def _by_inverse(inverse, Q):
@@ -232,8 +241,17 @@ _BY_INVERSE = _by_inverse, _by_transposed_inverse
 def _read(factors):
     """Left side, right side, p, steps and Q."""
     *sides, p, steps, Q = factors
-    left = Side(*sides[:5])
-    return left, Side(*sides[5:]) if len(sides) == 10 else left.adjoint(), p, steps, Q
+    left, *right = (_side(*sides[k : k + 8]) for k in range(0, len(sides), 8))
+    return left, right[0] if right else left.adjoint(), p, steps, Q
+
+
+def _side(into, powers, units, *form):
+    return Side(into, powers, units, TriangularForm(*form))
+
+
+def _no_form(A):
+    row, T = as_complex(A[0]) * 0, as_complex(A) * 0
+    return TriangularForm(A * 0, row, row, _zero(A[0]), T)
 
 
 def _powers(matrices):
@@ -269,13 +287,8 @@ def _if(needed, function, otherwise):
     return lax.while_loop(lambda s: s[0], lambda s: (s[0] & False, function()), state)[1]
 
 
-def _flipped(T):
-    """J Tᵀ J."""
-    return T[::-1, ::-1].mT
-
-
 def _norm(X):
-    return jnp.sqrt((jnp.abs(X) ** 2).sum())
+    return jnp.sqrt((X.real**2 + X.imag**2).sum())  # |x|² without its root
 
 
 def _zero(x):
@@ -305,6 +318,12 @@ def _balanced(matrices):
     return matrices, matrices, jnp.ones_like(_norm(matrices[0]))
 
 
+def _shifted(T, s, M):
+    """T + s, of which M has all but the diagonal: in a loop, n numbers are written and not n²."""
+    i = jnp.arange(len(T))
+    return M.at[i, i].set(jnp.diagonal(T) + s)
+
+
 sylvester = TwoSided(
     apply=lambda A, B, X: matmul(A, X) + matmul(X, B),
     sizes=lambda A, B, X: matmul(A, X) + matmul(X, B),
@@ -312,7 +331,7 @@ sylvester = TwoSided(
     into=lambda left, right, p, Q: (
         (2 * p).astype(Q.dtype) * matmul(matmul(left.into, Q), right.into)
     ),
-    column=(add_diagonal, lambda T, v: -v),
+    column=(_shifted, lambda T, v: -v),
     size=lambda a, b: a + b,
 )
 stein = TwoSided(
@@ -320,6 +339,6 @@ stein = TwoSided(
     sizes=lambda A, B, X: X + matmul(matmul(A, X), B),
     contraction=_balanced,
     into=lambda left, right, p, Q: Q,
-    column=(lambda T, s: add_diagonal(-s * T, 1.0), matmul),
+    column=(lambda T, s, M: add_diagonal(-s * T, 1.0), matmul),
     size=lambda a, b: 1 + a * b,
 )

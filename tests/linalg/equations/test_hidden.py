@@ -96,14 +96,12 @@ def test_names_of_scipy():
     np.testing.assert_allclose(solve_sylvester(a=A, b=one, q=one), truth, rtol=1e-12)
 
 
-def test_without_a_schur_form(monkeypatch):
-    """As on GPUs, of a size that no other test has compiled."""
+@pytest.mark.parametrize("imaginary", [0, 1j])
+def test_without_a_schur_form(monkeypatch, imaginary):
+    """As on GPUs, of a size that no other test has compiled, and of more columns than one block has."""
     monkeypatch.setattr(_triangular_form, "_schur", _triangular_form._by_eigenvectors)
     rng = np.random.default_rng(0)
-    A, B, Q = (
-        rng.standard_normal((11, 11)),
-        rng.standard_normal((9, 9)),
-        rng.standard_normal((11, 9)),
-    )
+    A, B, Q = (rng.standard_normal(shape) for shape in [(11, 11), (21, 21), (11, 21)])
+    A, B = A + imaginary * rng.standard_normal(A.shape), B + 0 * imaginary  # SciPy: not one complex
     truth = scipy.linalg.solve_sylvester(A, B, Q)
     np.testing.assert_allclose(solve_sylvester(A, B, Q), truth, atol=1e-12 * np.abs(truth).max())

@@ -45,6 +45,15 @@ def test_promise(name):
     assert_promise(solve_sylvester, *case(name), truth=true_solve_sylvester)
 
 
+def test_complex_beside_real():
+    """SciPy takes the real Schur form of B beside the complex one of A: a residual of 17."""
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(4, 4)) + 1j * rng.normal(size=(4, 4))
+    B, Q = rng.normal(size=(5, 5)), rng.normal(size=(4, 5))
+    X = compiled(A, B, Q)
+    assert_relative(A @ X + X @ B, Q + 0j, 1e-13)
+
+
 @pytest.mark.slow
 def test_promise_batched():
     A = np.stack([GENERAL["spd"], GENERAL["non-normal"], hidden_jordan()])
