@@ -50,7 +50,7 @@ def test_complex_beside_real():
     rng = np.random.default_rng(0)
     A = rng.normal(size=(4, 4)) + 1j * rng.normal(size=(4, 4))
     B, Q = rng.normal(size=(5, 5)), rng.normal(size=(4, 5))
-    X = compiled(A, B, Q)
+    X = np.asarray(compiled(A, B, Q))
     assert_relative(A @ X + X @ B, Q + 0j, 1e-13)
 
 
