@@ -15,7 +15,13 @@ from ._evaluate import evaluate
 
 
 def sealed_solve(
-    apply: Callable, factor: Callable, solves: tuple[Callable, Callable], parameters: tuple, b
+    apply: Callable,
+    factor: Callable,
+    solves: tuple[Callable, Callable],
+    parameters: tuple,
+    b,
+    *,
+    refinements: int = 2,
 ) -> Any:
     """The x with apply(parameters, x) = b, differentiable in `parameters` and b at every order.
 
@@ -23,8 +29,8 @@ def sealed_solve(
       apply: (parameters, x) ↦ M x, linear in x, differentiable in `parameters`.
       factor: parameters ↦ factors, computed once for the solve and all its derivatives, and never
         differentiated.
-      solves: (factors, b) ↦ an approximation to M⁻¹ b, and another to M⁻ᵀ b (no conjugate). Two
-        steps of refinement follow, so that a solver of a few correct digits is enough.
+      solves: (factors, b) ↦ an approximation to M⁻¹ b, and another to M⁻ᵀ b (no conjugate).
+      refinements: steps of refinement that follow; with two a solver of a few correct digits is enough.
     """
     *aligned, b = align(*parameters, b)
     parameters = tuple(aligned)
@@ -43,7 +49,7 @@ def sealed_solve(
     def refined(solve, matvec):
         def run(_, b):
             (x,) = evaluate(solve, *factors, b)
-            for _ in range(2):
+            for _ in range(refinements):
                 (dx,) = evaluate(solve, *factors, b - matvec(x))
                 x = x + dx
             return x

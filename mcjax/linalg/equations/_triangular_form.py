@@ -22,6 +22,7 @@ from jax import lax
 
 from ..._core._conjugate_pairs import conjugate_pairs
 from ..._core._matmul import matmul, row_minus_column
+from ._doubling import zero
 
 
 class TriangularForm(NamedTuple):
@@ -60,7 +61,7 @@ def triangular_form(A) -> TriangularForm:
     n = len(A)
     if jnp.iscomplexobj(A):
         one = jnp.ones_like(R[0])
-        return TriangularForm(V, one, 0 * one, _zero(R[0].real) + jnp.arange(n), jnp.triu(R))
+        return TriangularForm(V, one, 0 * one, zero(R[0].real) + jnp.arange(n), jnp.triu(R))
     first, second, on, beside, _ = conjugate_pairs(R)
     a, b, c = (jnp.diagonal(R, k) for k in (0, 1, -1))
     cosine = jnp.where(c == 0, 0, (a[1:] - a[:-1]) / 2 / _positive(_root(b) * _root(c)))
@@ -71,6 +72,12 @@ def triangular_form(A) -> TriangularForm:
     form = TriangularForm(V, as_complex(on), beside, partner, as_complex(R))
     T = form.turned(form.turned(R).mT.conj()).mT.conj()
     return form._replace(triangle=jnp.triu(T))
+
+
+def no_form(A) -> TriangularForm:
+    """Zeros, where none is needed."""
+    row, T = as_complex(A[0]) * 0, as_complex(A) * 0
+    return TriangularForm(A * 0, row, row, zero(A[0]), T)
 
 
 def _schur(A):
@@ -105,7 +112,3 @@ def _root(x):
 
 def _positive(x):
     return jnp.where(x > 0, x, 1)
-
-
-def _zero(x):
-    return jnp.zeros_like(x, dtype=int)
