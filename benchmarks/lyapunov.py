@@ -8,8 +8,12 @@ def _right_half_plane(rng, shape):
     return *inputs.off_the_cut(rng, shape), *inputs.gaussian(rng, shape)
 
 
+def _both_half_planes(rng, shape):
+    return *inputs.gaussian(rng, shape), *inputs.gaussian(rng, shape)
+
+
 SIZES = (64, 256)
-INPUTS = {"randn/√n + 2": _right_half_plane}
+INPUTS = {"randn/√n + 2": _right_half_plane, "randn/√n": _both_half_planes}
 CLAIMS = [
     Claim(f"forward at most SciPy's time, n = {n}", str(n), "forward", "scipy", 1.0) for n in SIZES
 ]
