@@ -4,7 +4,7 @@ Derivatives come from the equation:  A dX + dX B = dQ - dA X - X dB,  and in rev
 Aᵀ Y + Y Bᵀ = X̄,  Q̄ = Y, Ā = -Y Xᵀ, B̄ = -Xᵀ Y  (`_core._solve`).
 
 Where the eigenvalues of A and B lie on one side of the imaginary axis, the solver is a few products, by
-doubling (Smith 1968); else that of Bartels and Stewart (1972) without a Schur form (`_two_sided`).
+doubling (Smith 1968); else that of Bartels and Stewart (1972) (`_two_sided`).
 """
 
 import jax.numpy as jnp
@@ -29,9 +29,9 @@ def solve_sylvester(
       X, (..., n, m). NaN where A and -B share an eigenvalue to rounding: no X, or no unique one.
 
     Cost: about 40 products if the eigenvalues of A and of B all have positive real parts, or all
-    negative ones; else two Schur decompositions and 3m triangular solves of size n. A gradient reuses the
-    factors. Source: Smith, SIAM J. Appl. Math. 16 (1968) 198; Bartels and Stewart, Comm. ACM 15 (1972)
-    820; Higham, Accuracy and Stability (2002), chapter 16.
+    negative ones; else two Schur decompositions (on GPUs eigenvectors) and 2m triangular solves of size
+    n. A gradient reuses the factors. Source: Smith, SIAM J. Appl. Math. 16 (1968) 198; Bartels and Stewart,
+    Comm. ACM 15 (1972) 820; Higham, Accuracy and Stability (2002), chapter 16.
     """
     A, B = square(a, "solve_sylvester"), square(b, "solve_sylvester")
     A, B, Q = same_dtype(A, B, matrix(q, "solve_sylvester"))

@@ -40,6 +40,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..._core._matmul import add_diagonal, matmul
@@ -185,8 +186,9 @@ class TwoSided:
 
     def _unique(self, T, S):
         """Whether M is regular, to rounding."""
-        i = jnp.arange(len(T) * len(S), dtype=T.real.dtype)
-        Q = jnp.where(0.1114 * i * i % 1 < 0.5, 1, -1).reshape(len(T), len(S)).astype(T.dtype)
+        i = jnp.arange(len(T) * len(S), dtype="uint32")
+        half = i * i * np.uint32(2654435769) >> 31  # of a turn, of i² times the golden ratio
+        Q = jnp.where(half == 0, 1, -1).reshape(len(T), len(S)).astype(T.dtype)
         growth = norm(sweep(self.column, T, S, Q)) * self.size(norm(T), norm(S)) / norm(Q)
         return growth * _LEAST * jnp.finfo(T.dtype).eps < 1
 
