@@ -14,7 +14,7 @@ from .._core._constant import constant
 from ._active_set import ActiveSet, active_set
 from ._attach import attach
 from ._certificate import STATUS, Certificate, certify, tolerance
-from ._kkt import KKT, Point, System, conditions, lagrangian_slope, system
+from ._kkt import KKT, Point, System, conditions, in_units, lagrangian_slope, system
 from ._linear import linear_solve
 from ._solution import Solution, raise_if_failed, result_of
 from ._solvers import default_tolerance
@@ -83,12 +83,17 @@ def constrained_minimise(
     parts = system(kkt, y0, args, "constrained_minimise")
     tol = default_tolerance(y0)
     solver = optx.BFGS(tol, tol) if solver is None else solver
-    w, steps = _augmented_lagrangian(kkt, parts, constant(y0), constant(args), solver, max_steps)
+    scaled, units = in_units(parts, parts.unknowns.pack(y0), args)
+    w, steps = _augmented_lagrangian(
+        kkt, scaled, units, constant(y0), constant(args), solver, max_steps
+    )
     return finish(parts, w, args, on_singular, throw, {"num_steps": steps})
 
 
 def finish(parts: System, w: Point, args, on_singular, throw, stats) -> ConstrainedSolution:
     """Polish w on the conditions, certify, and attach it to them."""
+    parts, units = in_units(parts, w.x, args)
+    w = units.into(w)
     solve = linear_solve(None, on_singular, frozenset(), "constrained_minimise")
     problem = conditions(parts, w, args, "constrained_minimise")
     vector, certificate = certify(
@@ -104,7 +109,9 @@ def finish(parts: System, w: Point, args, on_singular, throw, stats) -> Constrai
     smooth = conditions(parts, found, args, "constrained_minimise", active)
     w = problem.unknowns.unpack(attach(vector, smooth, solve))
     unpack = parts.unknowns.unpack
-    bound = unpack(jnp.where(active.lower | active.upper, lagrangian_slope(parts, w, args), 0))
+    slope = lagrangian_slope(parts, w, args) * units.f
+    bound = unpack(jnp.where(active.lower | active.upper, slope, 0))
+    w = units.out(w)
     solution = ConstrainedSolution(
         value=unpack(w.x),
         result=result_of(optx.RESULTS.successful, certificate),
@@ -136,7 +143,7 @@ class _State(NamedTuple):
     rounds: Array
 
 
-def _augmented_lagrangian(kkt, parts, x0, args, solver, max_steps):
+def _augmented_lagrangian(kkt, parts, units, x0, args, solver, max_steps):
     """min f - λ·h + ρ/2 ‖h‖² + Σ (max(0, μ - ρ c)² - μ²) / 2ρ over x; then λ - ρ h, max(0, μ - ρ c)."""
     parts = constant(parts)
     unknowns, (m_equal, m_above) = parts.unknowns, parts.counts
@@ -155,7 +162,7 @@ def _augmented_lagrangian(kkt, parts, x0, args, solver, max_steps):
         h, c = parts.equality(x, args), inequalities(x)
         outside = jnp.maximum(mu - rho * c, 0)
         return (
-            constant(fn)(y, args)
+            constant(fn)(y, args) / units.f
             + (rho / 2 * h - lam) @ h
             + ((outside**2) - mu**2).sum() / (2 * rho)
         )
@@ -203,4 +210,4 @@ def _augmented_lagrangian(kkt, parts, x0, args, solver, max_steps):
     )
     last = lax.while_loop(go_on, step, first)
     x = jnp.clip(unknowns.pack(last.x), parts.lower, parts.upper)
-    return Point(x, last.equality, last.above[:m_above]), last.steps
+    return units.out(Point(x, last.equality, last.above[:m_above])), last.steps

@@ -5,12 +5,13 @@ negative eigenvalues are ways down from a solution of it. g = ∇f, H = f_xx:
 
     everywhere   F = g                                  H
     bounds       F = g, or x - its bound  (`_kkt`)      H of the free numbers (`_active_set`)
-    P            F = x - P(x - g)                       D - D² + D H D,  D = P' at x - g
+    P            F = x - P(x - α g)                     D - D² + α D H D,  D = P' at x - α g
     manifold     F = tangent(x, g) + c defect(x)        Π F_x Π,  Π = tangent(x, ·)  (`_manifolds`)
 
-The third: P' is symmetric where P projects, as the derivative of a gradient. On the range of D, F_x is
-D (D⁻¹ - I + H), where D⁻¹ - I is the curvature of the set times its multiplier: the Hessian of the
-Lagrangian is D⁻¹ - I + H, and D (D⁻¹ - I + H) D has as many negative eigenvalues.
+The third, with α an inverse curvature, so that f has no unit in it: P' is symmetric where P projects, as the
+derivative of a gradient. On the range of D, F_x is D (D⁻¹ - I + α H), where D⁻¹ - I is the curvature of the
+set times its multiplier: the Hessian of the Lagrangian is D⁻¹ - I + α H, and D (D⁻¹ - I + α H) D has as many
+negative eigenvalues.
 """
 
 from collections.abc import Callable
@@ -23,10 +24,12 @@ from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
 from .._core._matmul import matmul
+from .._core._power_of_two import nearest
 from ._active_set import ActiveSet, active_set
 from ._certificate import FLOOR, STATUS, Certificate, certify, tolerance
 from ._equation import Equation, equation, gradient
 from ._kkt import KKT, Point, conditions, system
+from ._linear import jacobian
 from ._projections import proximal_residual
 
 
@@ -118,23 +121,33 @@ def projected(objective: Equation, y: PyTree, project: Callable, name: str) -> F
             "return that part as it is"
         )
     frozen = constant(P)
-    problem = equation(
-        proximal_residual(lambda y, _: _number(objective, y), lambda z, _: P(z)), y, None, name
-    )
     pack, unpack = objective.unknowns.pack, objective.unknowns.unpack
     slope = constant_gradient(objective)
+    alpha = _inverse_curvature(slope, constant(pack(frozen(y))))
+
+    def scaled(y, _):
+        return alpha * _number(objective, y)
+
+    problem = equation(proximal_residual(scaled, lambda z, _: P(z)), y, None, name)
 
     def judge(x, polish):
         x, certificate = certify(problem, x, polish, minimum=False)
-        H = jax.jacfwd(slope)(x)
-        D = jax.jacfwd(lambda z: pack(frozen(unpack(z))))(x - slope(x))
+        H = alpha * jax.jacfwd(slope)(x)
+        D = jax.jacfwd(lambda z: pack(frozen(unpack(z))))(x - alpha * slope(x))
         C = D - matmul(D, D) + matmul(D, matmul((H + H.T) / 2, D))
         return x, _judged(certificate, _least(C, x)), None
 
     return Feasible(
-        frozen, lambda y, s: frozen(plus(y, s)), _gradient, _fixed_point(frozen), judge,
+        frozen, lambda y, s: frozen(plus(y, s)), _gradient, _fixed_point(frozen, alpha), judge,
         lambda _: problem,
     )  # fmt: skip
+
+
+def _inverse_curvature(slope, x):
+    """A power of two: what takes ∇f, or its change over x, to the size of x."""
+    g, push = jax.linearize(slope, x)
+    curvature = jnp.abs(jacobian(push, x)).sum(1).max()
+    return 1 / nearest(jnp.maximum(curvature, jnp.abs(g).max() / (jnp.abs(x) + FLOOR).max()))
 
 
 def on_manifold(objective: Equation, y: PyTree, manifold: PyTree, name: str) -> Feasible:
@@ -200,12 +213,12 @@ def constant_gradient(objective: Equation) -> Callable[[Array], Array]:
     return lambda x: problem.F(x, constant(problem.parameters))
 
 
-def _fixed_point(project):
-    """(y, g) ↦ y - P(y - g)."""
+def _fixed_point(project, alpha):
+    """(y, g) ↦ (y - P(y - α g))/α."""
 
     def slope(y, g):
-        moved = project(jax.tree.map(lambda y, g: y - g, y, g))
-        return jax.tree.map(lambda y, p: y - p, y, moved)
+        moved = project(jax.tree.map(lambda y, g: y - alpha.astype(g.dtype) * g, y, g))
+        return jax.tree.map(lambda y, p: (y - p) / alpha.astype(y.dtype), y, moved)
 
     return slope
 

@@ -16,6 +16,9 @@ multiplier that costs a unit of g_i. So no unit of f, x or g moves the active se
 L_jj is made of in size, and √ε of what ∇L_j is made of and of its change over x, each over the size of
 x_j: where L is linear in x_j, any slope above rounding leads to the bound.
 
+Multipliers have the unit of f over that of their constraint. So f, h and g are taken in units first, of
+what they change by as x changes by its own size: a multiplier is then a number like another.
+
 Where all are clearly on one side (strict complementarity) and the gradients of the active ones are
 independent (LICQ), R is smooth near the solution and dw = -R_w⁻¹ R_θ dθ as for any root. On the edge,
 g = μ = 0, x has one-sided derivatives alone: the margin says how near that is, and derivatives are NaN
@@ -37,6 +40,7 @@ from jax import lax
 from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
+from .._core._power_of_two import nearest
 from ._certificate import FLOOR
 from ._equation import Equation, equation, varying_as
 from ._linear import jacobian
@@ -122,6 +126,47 @@ def system(kkt: KKT, x: PyTree, args: Any, name: str, slope: Callable | None = N
     lower = varying_as(_bound(kkt.lower, x, unknowns, -jnp.inf, name), x)
     upper = varying_as(_bound(kkt.upper, x, unknowns, jnp.inf, name), x)
     return System(slopes, h, g, lower, upper, unknowns, (m_equal, m_above), slope is None)
+
+
+class Units(NamedTuple):
+    """Powers of two: how much f, and each of h and g, changes over x, or is, if that is more."""
+
+    f: Array
+    equality: Array
+    inequality: Array
+
+    def into(self, w: Point) -> Point:
+        """Multipliers of the constraints in these units."""
+        return Point(w.x, *(m * (u / self.f) for m, u in zip(w[1:], self[1:], strict=True)))
+
+    def out(self, w: Point) -> Point:
+        """And back."""
+        return Point(w.x, *(m * (self.f / u) for m, u in zip(w[1:], self[1:], strict=True)))
+
+
+def in_units(parts: System, x: Array, args) -> tuple[System, Units]:
+    """The parts in their units at x."""
+    frozen, x, args = constant((parts, x, args))
+    size = jnp.abs(x) + FLOOR
+
+    def change(of):
+        value, push = jax.linearize(lambda x: of(x, args), x)
+        return jnp.abs(value), (jnp.abs(jacobian(push, x)) * size[None, :]).sum(1)
+
+    slope, turn = change(frozen.slope)
+    f = nearest(((slope + turn) * size).max())
+    rows = [nearest(jnp.maximum(*change(of))) for of in (frozen.equality, frozen.inequality)]
+    units = Units(f, *rows)
+
+    def scaled(of, unit):
+        return lambda x, args: of(x, args) / unit
+
+    parts = parts._replace(
+        slope=scaled(parts.slope, units.f),
+        equality=scaled(parts.equality, units.equality),
+        inequality=scaled(parts.inequality, units.inequality),
+    )
+    return parts, units
 
 
 def _is_real(value):
@@ -240,7 +285,8 @@ def multipliers(parts: System, x: Array, args) -> Point:
 
 
 def start(kkt: KKT, x: PyTree, args, name: str) -> tuple[System, Point, Any]:
-    """The parts, w at x, and args with jax arrays."""
+    """The parts in units, w at x, and args with jax arrays."""
     args = arrays(args)
-    parts = system(kkt, x, args, name)
-    return parts, multipliers(parts, parts.unknowns.pack(x), args), args
+    vector = (parts := system(kkt, x, args, name)).unknowns.pack(x)
+    parts, _ = in_units(parts, vector, args)
+    return parts, multipliers(parts, vector, args), args

@@ -13,7 +13,7 @@ from .._core._constant import constant
 from ._active_set import ActiveSet, active_set
 from ._attach import attach
 from ._equation import equation
-from ._kkt import KKT, System, conditions, multipliers, start, system
+from ._kkt import KKT, System, conditions, in_units, multipliers, start, system
 from ._linear import linear_solve
 from ._newton import newton_steps
 from ._vector import arrays
@@ -84,7 +84,9 @@ class KKTAdjoint(optx.AbstractAdjoint):
             y, active = self._clipped_root(y, kkt, inputs, slope)
         else:
             parts = system(kkt, y, inputs, "KKTAdjoint", slope)
-            w = multipliers(parts, parts.unknowns.pack(y), inputs)
+            x = parts.unknowns.pack(y)
+            parts, _ = in_units(parts, x, inputs)
+            w = multipliers(parts, x, inputs)
             y, active = _attached(parts, w, inputs, self.polish, self.on_singular)
         num_steps, result, state, static, aux, stats = rest
         if aux is not None:

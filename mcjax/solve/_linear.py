@@ -21,6 +21,7 @@ from .._core._axes import align
 from .._core._constant import constant
 from .._core._evaluate import evaluate
 from .._core._matmul import matmul
+from .._core._power_of_two import nearest
 from ..linalg import lstsq
 
 Solve = Callable[[Callable, jax.Array, tuple, jax.Array], jax.Array]
@@ -111,10 +112,8 @@ def _product(A, v):
 
 def _inverse(A):
     """A⁻¹, NaN where A is singular to rounding."""
-    row = _power_of_two(jnp.abs(A).max(1))
-    A = A / row[:, None]
-    column = _power_of_two(jnp.abs(A).max(0))
-    A = A / column[None, :]
+    row, column = _units(A)
+    A = A / row[:, None] / column[None, :]
     inverse = jnp.linalg.inv(A)
     condition = jnp.abs(A).sum(1).max() * jnp.abs(inverse).sum(1).max()
     regular = condition * (10 * len(A) * jnp.finfo(A.dtype).eps) < 1
@@ -122,20 +121,30 @@ def _inverse(A):
     return (jnp.where(regular, inverse, jnp.nan),)
 
 
-def _power_of_two(size):
-    ok = (size > 0) & jnp.isfinite(size)
-    return jnp.where(ok, jnp.exp2(jnp.round(jnp.log2(jnp.where(ok, size, 1)))), 1).astype(
-        size.dtype
-    )
+def _units(A):
+    """Of rows, and then of columns, by their largest entries."""
+    row = nearest(jnp.abs(A).max(1))
+    return row, nearest(jnp.abs(A / row[:, None]).max(0))
+
+
+def _finite(A):
+    return jnp.where(jnp.isfinite(A).all(), A, jnp.zeros_like(A))
 
 
 def _min_norm(F, x, parameters, b):
     """F_x⁺ b: the least tangent that solves the equation best. F_x keeps its rank when x moves.
 
-    x is the solver's, so the rank of F_x is known to √ε.
+    x is the solver's, so the rank of F_x, scaled, is known to √ε. If it is full, there is one solution, and
+    scaled columns find it; if not, the least is meant in the units of the unknowns.
     """
     J = jacobian(linear_map(F, x, parameters), x)
-    return lstsq(J, b, rcond=float(jnp.finfo(b.dtype).eps ** 0.5))[0]
+    rcond = float(jnp.finfo(b.dtype).eps ** 0.5)
+    row, column = _units(constant(J))
+    s = jnp.linalg.svd(_finite(constant(J) / row[:, None] / column[None, :]), compute_uv=False)
+    full = (s > rcond * s[0]).sum() == x.size
+    column = jnp.where(full, column, 1)
+    scaled = lstsq(J / row[:, None] / column[None, :], b / row, rcond=rcond)[0]
+    return scaled / column
 
 
 def _tikhonov(F, x, parameters, b):

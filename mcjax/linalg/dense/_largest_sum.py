@@ -23,6 +23,7 @@ from string import ascii_lowercase
 import jax.numpy as jnp
 
 from ..._core._matmul import matmul
+from ..._core._power_of_two import nearest
 from ..functions._jump_differences import jump_differences
 
 _TIE = 10  # times n eps ‖H‖: gaps below this are rounding
@@ -50,6 +51,9 @@ class LargestSum:
     def value(self, x):
         return x[len(x) - self.count :].sum()
 
+    def unit(self, x):
+        return largest_unit(x)
+
     def differences(self, x, order):
         """f[x_i0, ..., x_ik] of the function that is 1 above the cut, 0 below, for all indices."""
         n, cut = len(x), len(x) - self.count
@@ -62,12 +66,17 @@ class LargestSum:
             return jnp.where(tie & tied, mean, above.astype(x.dtype))
         indices = jnp.meshgrid(*[jnp.arange(n)] * (order + 1), indexing="ij")
         nodes = jnp.sort(jnp.stack(indices), 0)
-        exact = jump_differences(x, above.astype(x.dtype), above, nodes)
+        exact = jump_differences(x / self.unit(x), above.astype(x.dtype), above, nodes)
         return jnp.where(tie, jnp.nan, exact)
 
 
+def largest_unit(x):
+    """A power of two: in it x and its gaps have powers in range."""
+    return nearest(jnp.abs(x).max())
+
+
 def spectral_form(potential, H, directions, dual):
-    """D^k tr F(H), a scalar or open in its last slot, for the `differences` of F'."""
+    """D^k tr F(H), a scalar or open in its last slot, for the `differences` of F' with x in its `unit`."""
     if dual is None and not directions:
         return jnp.vectorize(lambda H: _value(potential, H), signature="(n,n)->()")(H)
     *others, last = directions if dual is None else (*directions, None)
@@ -89,7 +98,8 @@ def _form(potential, H, directions):
     weights = potential.differences(x, len(directions)).astype(H.dtype)
     if not directions:
         return matmul(V * weights[None, :], Vh)
-    K = [matmul(matmul(Vh, E), V) for E in directions]
+    unit = potential.unit(x).astype(H.dtype)
+    K = [matmul(matmul(Vh, E / unit), V) for E in directions]
     nodes = ascii_lowercase[: len(K) + 1]
     links = ",".join(a + b for a, b in pairwise(nodes))
     sums = f"{nodes},{links}->{nodes[0]}{nodes[-1]}"

@@ -144,6 +144,9 @@ class _PowerSum:
     def value(self, x):
         return (jnp.abs(x) ** self.p).sum() / 2
 
+    def unit(self, x):
+        return jnp.ones_like(x[0])  # of a matrix in units
+
     def differences(self, x, order):
         """Of f(x)/2; NaN where |x|^p has no derivative of order + 1 at a zero singular value."""
         f = lambda x: self.p / 2 * _power(self.p - 1, True, x)  # noqa: E731

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Num
 from ..._core._check import counts, hermitian_part, same_dtype, square
 from ..._core._evaluate import evaluate
 from ..._core._matmul import add_diagonal, matmul
+from ..._core._power_of_two import nearest
 from ._clusters import OFF, SPREAD, cluster_mean, has_twin, inside, spread_violation
 from ._decomposition import diagonal, embed
 from ._lanczos import Lanczos, scattered
@@ -129,10 +130,10 @@ def _single(pencil, k, which, sigma, solve, v0, tol, maxiter) -> Eigsh:
     if not k:
         none = jnp.zeros(0, real)
         return Eigsh(none, jnp.zeros((n, 0), dtype), none, none > 0)
-    A, B = _operator(A, example), _operator(B, example)
+    (A, a), (B, b) = (_in_units(_operator(X, example), real) for X in (A, B))
     if sigma is not None:
-        sigma = lax.stop_gradient(jnp.asarray(sigma, real))
-    T = _inverse(A, B, sigma, solve, example)
+        sigma = lax.stop_gradient(jnp.asarray(sigma, real)) * (b / a)
+    T = _inverse(A, B, sigma, solve, example, b if sigma is None else a)
     tol = float(tol or 64 * jnp.finfo(dtype).eps)
     operators = [Operator(None, ()) if x is None else x for x in (A, B, T)]
     problem = Problem(
@@ -144,7 +145,9 @@ def _single(pencil, k, which, sigma, solve, v0, tol, maxiter) -> Eigsh:
     parameters = [p for x in operators for p in x.parameters]
     sigma = jnp.zeros((), real) if sigma is None else sigma
     results = solve_problem(problem, _start(example, k, v0), sigma, *parameters)
-    return _audited(*results)
+    w, V, residuals, converged = _audited(*results)
+    root = jnp.sqrt(b)
+    return Eigsh(w * (a / b), V / root.astype(dtype), residuals * (a / root), converged)
 
 
 def _example(A, v0):
@@ -165,6 +168,15 @@ def _operator(A, example):
     return of_function(function_of(A), example, "eigsh")
 
 
+def _in_units(X, dtype):
+    """An array in the unit of its largest entry, a power of four; and that unit. B⁻¹A stays in range so."""
+    if X is None or not isinstance(X.program, Dense):
+        return X, jnp.ones((), dtype)
+    (matrix,) = X.parameters
+    unit = nearest(lax.stop_gradient(jnp.abs(matrix).max()), 2) ** 2
+    return X._replace(parameters=(matrix / unit.astype(matrix.dtype),)), unit
+
+
 def _start(example, k, v0):
     """A block of k + 1 scattered vectors, or of n; the first of several may be v0."""
     n = example.shape[0]
@@ -174,10 +186,11 @@ def _start(example, k, v0):
     return block.at[:, 0].set(lax.stop_gradient(jnp.asarray(v0, example.dtype)))
 
 
-def _inverse(A, B, sigma, solve, example):
-    """T, the inverse of A - σB or of B, or None for the identity."""
+def _inverse(A, B, sigma, solve, example, unit):
+    """T, the inverse of A - σB or of B, of `solve` in its unit, or None for the identity."""
     if solve is not None:
-        T = of_function(solve, example, "eigsh: solve")
+        scaled = unit.astype(example.dtype)
+        T = of_function(lambda x: solve(x) * scaled, example, "eigsh: solve")
         return T._replace(parameters=lax.stop_gradient(T.parameters))
     if sigma is None:
         if B is None:

@@ -3,10 +3,12 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from ..._core._check import counts, matrix
 from ..._core._matmul import matmul
+from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle, Square
 from ._eigvalsh import eigvalsh
 from ._spectral_projector import spectral_projector
@@ -48,8 +50,10 @@ def pca(X: Rectangle, k: int) -> Pca:
         raise ValueError(f"pca: k must be one of 1..{p}, got {k!r}")
     mean = X.mean(-2)
     Xc = X - mean[..., None, :]
+    unit = size(lax.stop_gradient(Xc))  # squares of Xc may be out of range
+    Xc = Xc / unit
     C = matmul(Xc.mT.conj(), Xc) / (n - 1)
-    variances = eigvalsh(C)[..., : -k - 1 : -1]
+    variances, unit = eigvalsh(C)[..., : -k - 1 : -1], unit[..., 0].real
     total = (jnp.abs(Xc) ** 2).sum((-2, -1)) / (n - 1)
     ratio = variances / jnp.where(total > 0, total, 1)[..., None]
-    return Pca(mean, spectral_projector(C, slice(-k, None)), variances, ratio)
+    return Pca(mean, spectral_projector(C, slice(-k, None)), variances * unit * unit, ratio)

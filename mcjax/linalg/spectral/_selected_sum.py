@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._potential import derivative
-from ..dense._largest_sum import spectral_form
+from ..dense._largest_sum import largest_unit, spectral_form
 from ..functions._jump_differences import jump_differences
 
 _TIE = 10  # times n eps ‖A‖: gaps below this are rounding
@@ -54,6 +54,9 @@ class _At:
         total = jnp.where(self._selected(x), x, 0).sum()
         return jnp.where(self._undecided(x), jnp.nan, total)
 
+    def unit(self, x):
+        return largest_unit(x)
+
     def differences(self, x, order):
         """χ[x_i0, ..., x_ik] for all indices."""
         chosen, cluster = self._selected(x), jnp.cumsum(jnp.diff(x, prepend=x[:1]) > _rounding(x))
@@ -66,7 +69,7 @@ class _At:
         indices = jnp.meshgrid(*[jnp.arange(len(x))] * (order + 1), indexing="ij")
         side = jnp.cumsum(jnp.diff(chosen, prepend=chosen[:1]))  # counts the cuts below
         nodes = jnp.sort(jnp.stack(indices), 0)
-        exact = jump_differences(x, chosen.astype(x.dtype), side, nodes)
+        exact = jump_differences(x / self.unit(x), chosen.astype(x.dtype), side, nodes)
         return jnp.where(none, jnp.nan, exact)
 
     def _has_subgradient(self, n):

@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Num
 
 from ..._core._check import counts, matrix
+from ..._core._power_of_two import nearest
 from ..._core._shapes import Rectangle
 from ._svd import svd
 
@@ -41,5 +43,7 @@ def truncated_svd(A: Rectangle, k: int, *, degenerate: str = "nan") -> Truncated
         raise ValueError(f"truncated_svd: k must be one of 1..{min(m, n)} for {m} x {n}, got {k!r}")
     U, s, Vh = svd(A, full_matrices=False, degenerate=degenerate)
     edge = s[..., k - 1] - (s[..., k] if k < min(m, n) else 0)
-    gap = edge / jnp.where(s[..., 0] > 0, s[..., 0], 1)
+    unit = nearest(lax.stop_gradient(s[..., 0]))  # derivatives of a quotient have squares
+    largest = s[..., 0] / unit
+    gap = edge / unit / jnp.where(largest > 0, largest, 1)
     return TruncatedSvd(U[..., :k], s[..., :k], Vh[..., :k, :], gap)

@@ -12,6 +12,7 @@ import lineax as lx
 import optax
 from jaxtyping import Array, PyTree
 
+from ..._core._power_of_two import nearest
 from ._linear import solved
 from ._objective import unknowns
 from ._truncated_cg import norm
@@ -48,15 +49,19 @@ def scale_by_natural_gradient(
             return vector.pack(metric(params, vector.unpack(v))) + damping * v
 
         # Linear already: what depends on params alone is computed once, not in every step of CG.
+        times = jax.linearize(product, jnp.zeros_like(g))[1]
+        size = norm(g)
+        along = g / jnp.where(size > 0, size, 1)
+        unit = nearest(
+            jnp.abs(times(along)).max(initial=0)
+        )  # CG takes a small F for a singular one
         F = lx.FunctionLinearOperator(
-            jax.linearize(product, jnp.zeros_like(g))[1],
+            lambda v: times(v) / unit,
             jax.eval_shape(lambda: g),
             tags=lx.positive_semidefinite_tag,
         )
-        size = norm(g)
-        unit = g / jnp.where(size > 0, size, 1)
         tol = float(jnp.finfo(g.dtype).eps ** 0.5)
-        step = size * solved(F, unit, lx.CG(tol, tol) if solver is None else solver)
+        step = size / unit * solved(F, along, lx.CG(tol, tol) if solver is None else solver)
         return vector.unpack(step), state
 
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import optax
 
 from ._objective import hessian_product, objective, unknowns
-from ._truncated_cg import truncated_cg
+from ._truncated_cg import forcing, in_units, truncated_cg
 
 
 def scale_by_newton_cg(
@@ -32,8 +32,9 @@ def scale_by_newton_cg(
         f = objective(value_fn, vector, "scale_by_newton_cg")
         g = vector.pack(updates)
         hessian = hessian_product(f, vector.pack(params))
-        path = truncated_cg(hessian, g, jnp.inf, tol, max_steps)
+        scaled = in_units(hessian, g)
+        path = truncated_cg(scaled.hessian, scaled.g, jnp.inf, forcing(g, tol), max_steps)
         nowhere = jnp.all(path.p == 0)
-        return vector.unpack(jnp.where(nowhere, g, -path.p)), state
+        return vector.unpack(jnp.where(nowhere, g, -path.p * scaled.step)), state
 
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)

@@ -20,6 +20,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Int
 
 from ..._core._axes import align
+from ..._core._power_of_two import nearest
 
 
 class Path(NamedTuple):
@@ -35,11 +36,9 @@ class Path(NamedTuple):
     steps: Int[Array, ""]
 
 
-def truncated_cg(hessian: Callable, g: Array, radius, tol: float, max_steps: int | None) -> Path:
-    """CG until ‖r‖ ≤ η ‖g‖, η = min(tol, ‖g‖): Newton's method then converges quadratically."""
-    size = norm(g)
-    floor = 10 * jnp.finfo(g.dtype).eps
-    target = size * jnp.clip(size, floor, tol).astype(g.dtype)
+def truncated_cg(hessian: Callable, g: Array, radius, eta: Array, max_steps: int | None) -> Path:
+    """CG until ‖r‖ ≤ η ‖g‖, for H and g `in_units`."""
+    target = eta * norm(g)
     most = 2 * g.size if max_steps is None else max_steps
 
     def going(path):
@@ -71,16 +70,44 @@ def truncated_cg(hessian: Callable, g: Array, radius, tol: float, max_steps: int
     return lax.while_loop(going, step, Path(zero, zero, g, -g, zero, no, no, none))
 
 
+def forcing(g: Array, tol: float) -> Array:
+    """η = min(tol, ‖g‖), above rounding: Newton's method then converges quadratically."""
+    return jnp.maximum(jnp.minimum(norm(g), tol), 10 * jnp.finfo(g.dtype).eps).astype(g.dtype)
+
+
+class Units(NamedTuple):
+    """g in the unit of its size and H in that of H g: then so are p and the model, in powers of two."""
+
+    hessian: Callable
+    g: Array
+    step: Array
+    model: Array
+
+
+def in_units(hessian: Callable, g: Array) -> Units:
+    """H and g of size 1, and the units of p and of g·p that go with them."""
+    unit = nearest(jnp.abs(g).max(initial=0))
+    g = g / unit
+    steep = nearest(jnp.abs(hessian(g)).max(initial=0))
+    step = unit / steep
+    return Units(lambda v: hessian(v) / steep, g, step, unit * step)
+
+
 def to_the_sphere(p: Array, d: Array, radius: Array) -> Array:
     """τ ≥ 0 with ‖p + τ d‖ = radius, for ‖p‖ ≤ radius."""
-    a, b, c = dot(d, d), dot(p, d), jnp.maximum(radius**2 - dot(p, p), 0)
-    root = jnp.sqrt(b * b + a * c)
-    return jnp.where(b > 0, c / (b + root), (root - b) / a)  # no cancellation
+    length = norm(d)
+    p, d = p / radius, d / length
+    b, c = dot(p, d), jnp.maximum(1 - dot(p, p), 0)
+    root = jnp.sqrt(b * b + c)
+    tau = jnp.where(b > 0, c / (b + root), root - b)  # no cancellation
+    return tau * (radius / length)
 
 
 def norm(v: Array) -> Array:
-    """‖v‖₂"""
-    return jnp.sqrt(dot(v, v))
+    """‖v‖₂, whatever the squares"""
+    unit = nearest(jnp.abs(v).max(initial=0))
+    v = v / unit
+    return unit * jnp.sqrt(dot(v, v))
 
 
 def dot(a: Array, b: Array) -> Array:

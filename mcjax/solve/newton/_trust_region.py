@@ -23,7 +23,7 @@ from jaxtyping import Array
 
 from ._lanczos import least_curvature
 from ._objective import hessian_product, objective, unknowns
-from ._truncated_cg import dot, norm, to_the_sphere, truncated_cg
+from ._truncated_cg import dot, forcing, in_units, norm, to_the_sphere, truncated_cg
 
 
 class TrustRegionState(NamedTuple):
@@ -75,18 +75,22 @@ def scale_by_trust_region(
 
 def ball_step(hessian, g, radius, tol, max_steps) -> tuple[Array, Array]:
     """p of at most the radius, and m(p) ≤ 0."""
-    path = truncated_cg(hessian, g, radius, tol, max_steps)
+    eta = forcing(g, tol)
+    hessian, g, step, unit = in_units(hessian, g)
+    radius = radius / step
+    path = truncated_cg(hessian, g, radius, eta, max_steps)
     d = jnp.where(path.left, path.d, 0)
     tau = jnp.where(path.left, to_the_sphere(path.p, path.d, radius), 0)
     p, Hp = path.p + tau * d, path.Hp + tau * path.Hd
     doubtful = path.curved | ~path.left
-    return lax.cond(
+    p, model = lax.cond(
         doubtful,
         lambda p, Hp: _with_negative_curvature(hessian, g, p, Hp, radius),
         lambda p, Hp: (p, _model(g, p, Hp)),
         p,
         Hp,
     )
+    return p * step, model * unit
 
 
 def _model(g, p, Hp):
