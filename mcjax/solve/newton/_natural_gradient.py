@@ -34,7 +34,7 @@ def scale_by_natural_gradient(
       solver: of lineax, for a positive semidefinite F and right sides of length 1.
         None: `lx.CG` to √ε. One that runs out of steps gives the step it has.
 
-    Where CG fails, as on a metric that is not semidefinite or has no s, the step is NaN.
+    Where CG fails, as where there is no s, and as it may where F is not semidefinite, the step is NaN.
 
     Cost: one product with F for each step of CG.
     Source: Amari, Natural gradient works efficiently in learning, Neural Computation 10 (1998); Martens,
