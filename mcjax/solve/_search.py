@@ -53,7 +53,8 @@ def descend(
     loop = Loop(objective, newton, place, y, jax.random.key(0), line)
     run = loop.start(default_tolerance(y))
     most = np.iinfo(np.int32).max if max_steps is None else max_steps
-    run, (x, certificate, _) = constant(search(loop, run, place, most, polish))
+    # The certificate first agrees about its tolerance away; a step of Newton's squares that.
+    run, (x, certificate, _) = constant(search(loop, run, place, most, polish + 1))
     stats = {**found.stats, "num_steps": found.stats["num_steps"] + run.steps}
     found = optx.Solution(found.value, found.result, found.aux, stats, found.state)
     return found, x, certificate
