@@ -129,7 +129,7 @@ def system(kkt: KKT, x: PyTree, args: Any, name: str, slope: Callable | None = N
 
 
 class Units(NamedTuple):
-    """Powers of two: how much f, and each of h and g, changes over x, or is, if that is more."""
+    """Powers of two: how much f, and each of h and g, changes over x; what h or g is where it does not."""
 
     f: Array
     equality: Array
@@ -155,8 +155,12 @@ def in_units(parts: System, x: Array, args) -> tuple[System, Units]:
 
     slope, turn = change(frozen.slope)
     f = nearest(((slope + turn) * size).max())
-    rows = [nearest(jnp.maximum(*change(of))) for of in (frozen.equality, frozen.inequality)]
-    units = Units(f, *rows)
+
+    def unit(of):
+        value, turn = change(of)
+        return nearest(jnp.where(turn > 0, turn, value))
+
+    units = Units(f, unit(frozen.equality), unit(frozen.inequality))
 
     def scaled(of, unit):
         return lambda x, args: of(x, args) / unit

@@ -76,6 +76,20 @@ def test_a_portfolio_of_least_variance():
     close(solution.value, truth / truth.sum(), HALF)
 
 
+@pytest.mark.parametrize("volume", [0.3, 20.0])
+def test_a_start_far_inside(volume):
+    """In units of its value the constraint was too weak to hold a cubic back."""
+
+    def inside(x, _):
+        return 48 * volume - (jnp.array([1.0, 2, 4]) * x**2).sum()
+
+    solution = constrained_minimise(
+        lambda x, _: -x[0] * x[1] * x[2], None, jnp.ones(3), inequality=inside
+    )
+    box = np.sqrt(volume * np.array([16, 8, 4]))  # the largest in the ellipsoid
+    close(solution.value / box, np.ones(3), FULL)
+
+
 @pytest.mark.parametrize("on_singular", ["nan", "min_norm"])
 @pytest.mark.parametrize(("dtype", "size"), OF_F)
 def test_attach_implicit(dtype, size, on_singular):
