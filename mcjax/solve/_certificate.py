@@ -28,7 +28,7 @@ from jaxtyping import Array, Bool, Float
 from .._core._constant import constant
 from .._core._matmul import matmul
 from ._equation import Equation, differentiable
-from ._linear import jacobian
+from ._linear import finite, jacobian
 
 FLOOR = 0.1  # unknowns smaller than this are small: their errors are absolute
 REACH = 0.1  # in units of σ: a Newton step that is longer searches, and does not polish
@@ -161,7 +161,7 @@ def _by_svd(J, b):
     """J⁺ b, the least singular value over the largest, and no curvature; columns of J in units of their
     lengths, rows of their largest entry.
     """
-    J = _finite(J)
+    J = finite(J)
     column = 1 / _positive(jnp.sqrt((J**2).sum(0)))
     row = 1 / _positive(jnp.abs(J * column[None, :]).max(1))
     U, s, Vh = jnp.linalg.svd(J * column[None, :] * row[:, None])
@@ -172,7 +172,7 @@ def _by_svd(J, b):
 
 def _by_eigh(H, b):
     """The same of a Hessian with a diagonal of ±1, and its least eigenvalue over the largest in size."""
-    H = _finite(H)
+    H = finite(H)
     diagonal = jnp.abs(jnp.diag(H))
     unit = 1 / jnp.sqrt(_positive(jnp.where(diagonal > 0, diagonal, jnp.abs(H).max(1))))
     H = H * unit[None, :] * unit[:, None]
@@ -185,11 +185,6 @@ def _by_eigh(H, b):
 
 def _positive(x):
     return jnp.where(x > 0, x, 1)
-
-
-def _finite(A):
-    """A, or zeros: what a factorisation makes of NaN differs from machine to machine."""
-    return jnp.where(jnp.isfinite(A).all(), A, jnp.zeros_like(A))
 
 
 def _inverse(values, largest):

@@ -127,7 +127,8 @@ def _units(A):
     return row, nearest(jnp.abs(A / row[:, None]).max(0))
 
 
-def _finite(A):
+def finite(A):
+    """A, or zeros: what a factorisation makes of NaN differs from machine to machine."""
     return jnp.where(jnp.isfinite(A).all(), A, jnp.zeros_like(A))
 
 
@@ -140,7 +141,7 @@ def _min_norm(F, x, parameters, b):
     J = jacobian(linear_map(F, x, parameters), x)
     rcond = float(jnp.finfo(b.dtype).eps ** 0.5)
     row, column = _units(constant(J))
-    s = jnp.linalg.svd(_finite(constant(J) / row[:, None] / column[None, :]), compute_uv=False)
+    s = jnp.linalg.svd(finite(constant(J) / row[:, None] / column[None, :]), compute_uv=False)
     full = (s > rcond * s[0]).sum() == x.size
     column = jnp.where(full, column, 1)
     scaled = lstsq(J / row[:, None] / column[None, :], b / row, rcond=rcond)[0]

@@ -27,7 +27,7 @@ def close(x, truth, dtype):
 
 
 def slanted(size, x):
-    """Least on x₀ + x₁ = t at (t + 1, 2t - 1)·(1/3, 1/3) + (0, 0): at t = 1 at (2/3, 1/3)."""
+    """Least on x₀ + x₁ = t at (2t/3, t/3), with the multiplier 4 (3 - t)/3 in size."""
     return size * ((x[0] - 2) ** 2 + 2 * (x[1] - 1) ** 2)
 
 

@@ -52,9 +52,8 @@ def scale_by_natural_gradient(
         times = jax.linearize(product, jnp.zeros_like(g))[1]
         size = norm(g)
         along = g / jnp.where(size > 0, size, 1)
-        unit = nearest(
-            jnp.abs(times(along)).max(initial=0)
-        )  # CG takes a small F for a singular one
+        # In the unit of F g: CG takes a small F for a singular one.
+        unit = nearest(jnp.abs(times(along)).max(initial=0))
         F = lx.FunctionLinearOperator(
             lambda v: times(v) / unit,
             jax.eval_shape(lambda: g),
