@@ -4,7 +4,6 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._matmul import add_diagonal, matmul
-from ..._core._power_of_two import nearest
 
 _MOST_POWERS = 10  # eigenvalues within a factor 10⁴ of each other; beyond, Schur forms are cheaper
 
@@ -49,14 +48,6 @@ def _mean_modulus(A):
     """The geometric mean of the moduli of the eigenvalues; not too small if one of them is zero."""
     mean = jnp.exp(jnp.linalg.slogdet(A)[1] / len(A))
     return jnp.maximum(mean, norm(A) / (100 * len(A) ** 0.5))
-
-
-def of_one_size(matrices):
-    """A c and B / c of one size, c a power of two; for B = Aᴴ they are."""
-    if len(matrices) == 2:
-        c = nearest(norm(matrices[1]), 2) / nearest(norm(matrices[0]), 2)
-        matrices = [A * k.astype(A.dtype) for A, k in zip(matrices, (c, 1 / c), strict=True)]
-    return matrices, matrices, jnp.ones_like(norm(matrices[0]))
 
 
 def norm(X):

@@ -22,54 +22,51 @@ from jax import lax
 
 from ..._core._conjugate_pairs import conjugate_pairs
 from ..._core._matmul import matmul, row_minus_column
-from ._doubling import zero
 
 
 class TriangularForm(NamedTuple):
-    """V, T, and G: column j of X G is X_j on_j + X_partner(j) beside_j."""
+    """V, T, and G: column j of X G is X_{j-1} before_j + X_j on_j + X_{j+1} after_j."""
 
     basis: jax.Array
+    before: jax.Array
     on: jax.Array
-    beside: jax.Array
-    partner: jax.Array
+    after: jax.Array
     triangle: jax.Array
 
     def turned(self, X):
         """X G."""
-        X = as_complex(X)
-        return X * self.on[None, :] + X[:, self.partner] * self.beside[None, :]
+        return _beside(as_complex(X), self.before, self.on, self.after)
 
     def returned(self, X):
         """X Gᴴ."""
-        on, beside = self.on.conj(), self.beside[self.partner].conj()
-        return X * on[None, :] + X[:, self.partner] * beside[None, :]
+        before, after = jnp.roll(self.after, 1), jnp.roll(self.before, -1)
+        return _beside(X, before.conj(), self.on.conj(), after.conj())
 
     def transposed(self):
         """That of Aᵀ. With J reversing an order, J Tᵀ J is upper triangular."""
-        return TriangularForm(
-            self.basis[:, ::-1].conj(),
-            self.on[::-1].conj(),
-            self.beside[::-1].conj(),
-            len(self.partner) - 1 - self.partner[::-1],
-            flipped(self.triangle),
-        )
+        before, on, after = (x[::-1].conj() for x in (self.after, self.on, self.before))
+        return TriangularForm(self.basis[:, ::-1].conj(), before, on, after, flipped(self.triangle))
+
+
+def _beside(X, before, on, after):
+    left, right = jnp.roll(X, 1, axis=1), jnp.roll(X, -1, axis=1)
+    return left * before[None, :] + X * on[None, :] + right * after[None, :]
 
 
 def triangular_form(A) -> TriangularForm:
     """The form of one matrix."""
     V, R = lax.platform_dependent(A, cpu=_schur, default=_by_eigenvectors)
-    n = len(A)
     if jnp.iscomplexobj(A):
-        one = jnp.ones_like(R[0])
-        return TriangularForm(V, one, 0 * one, zero(R[0].real) + jnp.arange(n), jnp.triu(R))
+        on = jnp.ones_like(R[0])
+        return TriangularForm(V, 0 * on, on, 0 * on, jnp.triu(R))
     first, second, on, beside, _ = conjugate_pairs(R)
     a, b, c = (jnp.diagonal(R, k) for k in (0, 1, -1))
     cosine = jnp.where(c == 0, 0, (a[1:] - a[:-1]) / 2 / _positive(_root(b) * _root(c)))
     cosine = jnp.clip(cosine, -1, 1)
     cosine = jnp.pad(cosine, (0, 1)) - jnp.pad(cosine, (1, 0))  # φ above, -φ̄ below
     beside = lax.complex(cosine * beside, jnp.sqrt(1 - cosine**2) * beside)
-    partner = jnp.arange(n) + first.astype(int) - second.astype(int)
-    form = TriangularForm(V, as_complex(on), beside, partner, as_complex(R))
+    before, after = (jnp.where(here, beside, 0) for here in (second, first))
+    form = TriangularForm(V, before, as_complex(on), after, as_complex(R))
     T = form.turned(form.turned(R).mT.conj()).mT.conj()
     return form._replace(triangle=jnp.triu(T))
 
@@ -77,7 +74,7 @@ def triangular_form(A) -> TriangularForm:
 def no_form(A) -> TriangularForm:
     """Zeros, where none is needed."""
     row, T = as_complex(A[0]) * 0, as_complex(A) * 0
-    return TriangularForm(A * 0, row, row, zero(A[0]), T)
+    return TriangularForm(A * 0, row, row, row, T)
 
 
 def _schur(A):

@@ -21,8 +21,9 @@ leaves undone steps of refinement do, so that all give the same X, on any device
    of `_triangular_form`.
 
    M is singular where it has a singular value 0, which rounding leaves at eps ‖M‖; the eigenvalues of a
-   defective M are much farther from 0. So its least singular value is estimated: from a Q without a
-   pattern X = M⁻¹ Q, and ‖X‖ is about ‖Q‖ over that and √(n m).
+   defective M are much farther from 0. So its least singular value is estimated: from a P without a
+   pattern X = M⁻¹ P, and ‖X‖ is about ‖P‖ over that and √(n m). A real equation is solved for Q + iδP,
+   as its factors are complex anyway; with δ² = eps neither part disturbs the other.
 
 Rounding is measured by ‖A‖, which a unit of one unknown may make as large as it likes. So 2 and 3 see
 A = D Â D⁻¹ with Â balanced, D diagonal (Osborne 1960), and X̂ = D⁻¹ X F. They are refined, at most twice,
@@ -44,11 +45,12 @@ import numpy as np
 from jax import lax
 
 from ..._core._matmul import add_diagonal, matmul
+from ..._core._power_of_two import nearest, size
 from ..._core._solve import sealed_solve
 from ._balancing import balancing
-from ._doubling import cayley, norm, of_one_size, powers, zero
-from ._sweep import shifted, sweep
-from ._triangular_form import TriangularForm, flipped, no_form, triangular_form
+from ._doubling import cayley, norm, powers, zero
+from ._sweep import Column, shifted, sweep
+from ._triangular_form import TriangularForm, no_form, triangular_form
 
 _SMALL = 16  # n m, up to which an inverse of K is cheaper than doubling (measured)
 _LEAST = 10  # times eps ‖M‖: a singular value below is 0
@@ -64,17 +66,35 @@ class Side(NamedTuple):
     matrix: jax.Array
     into: jax.Array
     powers: jax.Array
-    units: jax.Array
+    scale: jax.Array
     form: TriangularForm
 
     def transposed(self):
         """The side of Aᵀ."""
         A, into, powers = self.matrix.mT, self.into.mT, self.powers.mT
-        return Side(A, into, powers, 1 / self.units, self.form.transposed())
+        return Side(A, into, powers, 1 / self.scale, self.form.transposed())
 
     def adjoint(self):
         """The side of Aᴴ."""
         return jax.tree.map(jnp.conj, self).transposed()
+
+
+class Known(NamedTuple):
+    """Both sides, p, the number of powers, and the unit of M."""
+
+    left: Side
+    right: Side
+    p: jax.Array
+    steps: jax.Array
+    unit: jax.Array
+
+    def transposed(self):
+        """Of Mᵀ."""
+        return self._replace(left=self.left.transposed(), right=self.right.transposed())
+
+    def scales(self):
+        """D X F⁻¹ / X."""
+        return self.left.scale[:, None] / self.right.scale[None, :]
 
 
 @dataclass(frozen=True)
@@ -88,13 +108,15 @@ class TwoSided:
       into: (left side, right side, p, Q) ↦ C.
       column: as in `_sweep`.
       size: (‖A‖, ‖B‖) ↦ ‖M‖.
+      units: (size of A, size of B) ↦ what to divide A, B and M by, for M X to be of the size of X.
     """
 
     terms: Callable
     contraction: Callable
     into: Callable
-    column: tuple[Callable, Callable]
+    column: Column
     size: Callable
+    units: Callable
 
     def apply(self, A, B, X):
         """M X."""
@@ -134,8 +156,7 @@ class TwoSided:
         def one(Q, *matrices) -> jax.Array:
             if Q.size <= _SMALL:
                 return _by_inverse(*self.kronecker_inverse(*matrices), Q)[0]
-            known, Q = _read((*self.factor(*matrices), Q))
-            return self._in_balance(self._approximate, known, Q)
+            return _in_units(self._approximate, *_read((*self.factor(*matrices), Q)))
 
         signature = ",".join(["(n,n)"] * (1 + len(matrices))) + "->(n,n)"
         return jnp.vectorize(one, signature=signature)(Q, *matrices)
@@ -168,55 +189,37 @@ class TwoSided:
         return (jnp.where(unique, inverse, jnp.nan),)
 
     def factor(self, *matrices):
-        """The sides of the matrices, p, and the number of powers, negative where doubling fails."""
-        units = [balancing(A) for A in matrices]
-        matrices = [A / d[:, None] * d[None, :] for A, d in zip(matrices, units, strict=True)]
+        """The sides, p, the number of powers, negative where doubling fails, and the unit of M."""
+        scales = [balancing(A) for A in matrices]
+        matrices = [A / d[:, None] * d[None, :] for A, d in zip(matrices, scales, strict=True)]
+        sizes = (size(A).real for A in (matrices[0], matrices[-1]))
+        *units, unit = (u.astype(matrices[0].dtype) for u in self.units(*sizes))
+        matrices = [A / u for A, u in zip(matrices, units, strict=False)]
         contractions, into, p = self.contraction(matrices)
         doubled, steps = powers(contractions)
-
-        def triangularised():
-            forms = [triangular_form(A) for A in matrices]
-            T, *S = (form.triangle for form in forms)
-            unique = self._unique(T, S[0] if S else flipped(T).conj())
-            return [f._replace(triangle=jnp.where(unique, f.triangle, jnp.nan)) for f in forms]
-
-        forms = _if(steps < 0, triangularised, [no_form(A) for A in matrices])
-        sides = list(map(Side, matrices, into, doubled, units, forms))
-        return *jax.tree.leaves(sides), p, steps
-
-    def _unique(self, T, S):
-        """Whether M is regular, to rounding."""
-        i = jnp.arange(len(T) * len(S), dtype="uint32")
-        half = i * i * np.uint32(2654435769) >> 31  # of a turn, of i² times the golden ratio
-        Q = jnp.where(half == 0, 1, -1).reshape(len(T), len(S)).astype(T.dtype)
-        growth = norm(sweep(self.column, T, S, Q)) * self.size(norm(T), norm(S)) / norm(Q)
-        return growth * _LEAST * jnp.finfo(T.dtype).eps < 1
+        none = [no_form(A) for A in matrices]
+        forms = _if(steps < 0, lambda: list(map(triangular_form, matrices)), none)
+        sides = list(map(Side, matrices, into, doubled, scales, forms))
+        return *jax.tree.leaves(sides), p, steps, unit
 
     def by_sides(self, *factors):
-        known, Q = _read(factors)
-        return (self._in_balance(self._refined, known, Q),)
+        return (_in_units(self._refined, *_read(factors)),)
 
     def by_transposes(self, *factors):
-        (left, right, *rest), Q = _read(factors)
-        known = left.transposed(), right.transposed(), *rest
-        return (self._in_balance(self._refined, known, Q),)
-
-    def _in_balance(self, solve, known, Q):
-        units = _units(known)
-        return solve(known, Q / units) * units
+        known, Q = _read(factors)
+        return (_in_units(self._refined, known.transposed(), Q),)
 
     def _refined(self, known, Q):
-        left, right, *_ = known
-        units = _units(known)
+        left, right, scales = known.left, known.right, known.scales()
         eps, (entry, whole) = jnp.finfo(Q.dtype).eps, _ROUNDING
 
         def residual(X):
             terms = [Q, *(-term for term in self.terms(left.matrix, right.matrix, X))]
             R = reduce(add, terms)
             sizes = self.sizes(left.matrix, right.matrix, X) + jnp.abs(Q)
-            norms = reduce(add, (norm(term * units) for term in terms))
+            norms = reduce(add, (norm(term * scales) for term in terms))
             large = (jnp.abs(R) > entry * eps * sizes).any()
-            return R, large | (norm(R * units) > whole * eps * norms)
+            return R, large | (norm(R * scales) > whole * eps * norms)
 
         def unfinished(state):
             k, _, (_, large) = state
@@ -231,7 +234,7 @@ class TwoSided:
         return lax.while_loop(unfinished, step, (zero(X[0, 0]), X, residual(X)))[1]
 
     def _approximate(self, known, Q):
-        left, right, p, steps = known
+        left, right, p, steps, _ = known
 
         def doubled(state):
             j, X = state
@@ -239,15 +242,38 @@ class TwoSided:
 
         def triangular():
             V, W = left.form.basis, right.form.basis
-            rhs = right.form.turned(matmul(matmul(V.mT.conj(), Q), W))
-            rhs = left.form.turned(rhs.mT.conj()).mT.conj()
-            Y = sweep(self.column, left.form.triangle, right.form.triangle, rhs)
-            Y = left.form.returned(right.form.returned(Y).mT.conj()).mT.conj()
-            return matmul(matmul(V, Y if jnp.iscomplexobj(Q) else Y.real), W.mT.conj())
+            X = self._by_forms(left.form, right.form, matmul(matmul(V.mT.conj(), Q), W))
+            return matmul(matmul(V, X), W.mT.conj())
 
         start = zero(steps), self.into(left, right, p, Q)
         _, X = lax.while_loop(lambda state: state[0] < steps, doubled, start)
         return _if(steps < 0, triangular, X)
+
+    def _by_forms(self, left, right, Q):
+        """The solution in the bases of the forms, or NaN where M is singular, to rounding."""
+        T, S = left.triangle, right.triangle
+
+        def solution(Q):
+            rhs = left.turned(right.turned(Q).mT.conj()).mT.conj()
+            Y = sweep(self.column, T, S, rhs)
+            return left.returned(right.returned(Y).mT.conj()).mT.conj()
+
+        unit, P, eps = size(Q), _without_pattern(Q), jnp.finfo(Q.dtype).eps
+        if jnp.iscomplexobj(Q):
+            X, of_P = solution(Q), solution(P)
+        else:
+            delta = nearest(jnp.sqrt(eps))
+            both = solution(lax.complex(Q / unit, delta * P))
+            X, of_P = jnp.where(Q.any(), both.real * unit, 0), both.imag / delta
+        growth = norm(of_P) * self.size(norm(T), norm(S)) / norm(P)
+        return jnp.where(growth * _LEAST * eps < 1, X, jnp.nan)
+
+
+def _without_pattern(Q):
+    """Entries 1 and -1."""
+    i = jnp.arange(Q.size, dtype="uint32")
+    half = i * i * np.uint32(2654435769) >> 31  # of a turn, of i² times the golden ratio
+    return jnp.where(half == 0, 1, -1).reshape(Q.shape).astype(Q.dtype)
 
 
 def _by_inverse(inverse, Q):
@@ -262,20 +288,21 @@ _BY_INVERSE = _by_inverse, _by_transposed_inverse
 
 
 def _read(factors):
-    """Left side, right side, p and steps; and Q."""
-    *arrays, p, steps, Q = factors
+    """What is known, and Q."""
+    *arrays, p, steps, unit, Q = factors
     left, *right = (_side(*arrays[k : k + 9]) for k in range(0, len(arrays), 9))
-    return (left, right[0] if right else left.adjoint(), p, steps), Q
+    return Known(left, right[0] if right else left.adjoint(), p, steps, unit), Q
 
 
-def _units(known):
-    """D X F⁻¹ / X."""
-    left, right, *_ = known
-    return left.units[:, None] / right.units[None, :]
+def _in_units(solve, known, Q):
+    """X, from Â, B̂ and a Q̂ of size 1."""
+    Q = Q / known.scales()
+    unit = size(Q)
+    return solve(known, Q / unit) * unit / known.unit * known.scales()
 
 
-def _side(matrix, into, powers, units, *form):
-    return Side(matrix, into, powers, units, TriangularForm(*form))
+def _side(matrix, into, powers, scale, *form):
+    return Side(matrix, into, powers, scale, TriangularForm(*form))
 
 
 def _if(needed, function, otherwise):
@@ -284,19 +311,31 @@ def _if(needed, function, otherwise):
     return lax.while_loop(lambda s: s[0], lambda s: (s[0] & False, function()), state)[1]
 
 
+def _root_ratio(a, b):
+    return nearest(a, 2) / nearest(b, 2)
+
+
 sylvester = TwoSided(
     terms=lambda A, B, X: (matmul(A, X), matmul(X, B)),
     contraction=cayley,
     into=lambda left, right, p, Q: (
         (2 * p).astype(Q.dtype) * matmul(matmul(left.into, Q), right.into)
     ),
-    column=(shifted, lambda T, v: -v),
+    column=Column(
+        matrix=shifted, from_left=lambda T, v: -v, from_below=lambda T, Y, S: -matmul(T, Y)
+    ),
     size=lambda a, b: a + b,
+    units=lambda a, b: 3 * (jnp.maximum(a, b),),
 )
 stein = TwoSided(
     terms=lambda A, B, X: (X, -matmul(matmul(A, X), B)),
-    contraction=of_one_size,
+    contraction=lambda matrices: (matrices, matrices, jnp.ones_like(matrices[0][0, 0].real)),
     into=lambda left, right, p, Q: Q,
-    column=(lambda T, s, M: add_diagonal(-s * T, 1.0), matmul),
+    column=Column(
+        matrix=lambda T, s, M: add_diagonal(-s * T, 1.0),
+        from_left=matmul,
+        from_below=lambda T, Y, S: matmul(matmul(T, Y), S),
+    ),
     size=lambda a, b: 1 + a * b,
+    units=lambda a, b: (_root_ratio(a, b), _root_ratio(b, a), jnp.ones_like(a)),
 )
