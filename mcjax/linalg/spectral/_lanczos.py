@@ -5,7 +5,11 @@
 The basis Q, B-orthonormal, grows by blocks: the next is what is left of S times the last, after all
 of Q is taken out of it, twice. Rayleigh and Ritz: eigenpairs (θ, y) of H = Qᴴ B S Q give ν = θ, v = Q y.
 A basis that is full is replaced by its best vectors, and the last block goes on from there (Wu and
-Simon 2000). What S leaves of a block outside the basis, times the last rows of y, is the residual.
+Simon 2000). S Q = Q H + R L, with R what S leaves of a block outside the basis and L (`link`) zero but
+for one block, or, after a restart, the last rows of the y; R L y is the residual. What rounding and T
+do to S is of the size of eps times the condition, and of rank one if one eigenvalue is alone at the
+end: both triangles of H are computed, for then the mean of H and Hᴴ has no part of it that would turn
+the other eigenvectors. One of them, mirrored, would.
 
 A block has one vector more than there are pairs wanted. A single vector would miss repeated
 eigenvalues: its Krylov space holds one vector of each. The one more tells whether the last pair wanted
@@ -94,11 +98,12 @@ class Lanczos:
         # Of the varying type of the start, as a loop wants it (zeros of a shape alone are not).
         Q = jnp.zeros_like(start, shape=(n, length))
         H = jnp.zeros_like(start, shape=(length, length))
-        random = scattered((n, p), start.dtype)
+        random, unit = scattered((n, p), start.dtype), jnp.eye(p, dtype=start.dtype)
 
         def grow(i, state):
-            Q, H, rest, seed = state
+            Q, H, rest, link, seed = state
             F = orthonormalised(pencil, rest, Q, jnp.roll(random, seed, 0))
+            H = lax.dynamic_update_slice_in_dim(H, matmul(pencil.project(rest, F), link), i * p, 0)
             Q = lax.dynamic_update_slice_in_dim(Q, F, i * p, 1)
             W = pencil.S(F)
             h = pencil.project(W, Q)
@@ -106,12 +111,12 @@ class Lanczos:
             more = pencil.project(rest, Q)
             rest, h = rest - matmul(Q, more), h + more
             H = lax.dynamic_update_slice_in_dim(H, h, i * p, 1)
-            H = lax.dynamic_update_slice_in_dim(H, h.mT.conj(), i * p, 0)
-            return Q, H, rest, seed + 1
+            link = lax.dynamic_update_slice_in_dim(0 * link, unit, i * p, 1)
+            return Q, H, rest, link, seed + 1
 
         def cycle(state):
-            Q, H, rest, seed, first, count, _ = state
-            Q, H, rest, seed = lax.fori_loop(first, length // p, grow, (Q, H, rest, seed))
+            *state, first, count, _ = state
+            Q, H, rest, link, seed = lax.fori_loop(first, length // p, grow, tuple(state))
             theta, Y = self._ordered(H)
             Y = Y[:, :kept]
             X = matmul(Q, Y)
@@ -119,7 +124,8 @@ class Lanczos:
             ritz = Ritz(theta[:p], X[:, :p], jnp.abs(theta).max(), residual)
             Q = jnp.zeros_like(Q).at[:, :kept].set(X)
             H = jnp.diag(jnp.where(jnp.arange(length) < kept, theta, 0)).astype(H.dtype)
-            return Q, H, rest, seed, jnp.full_like(first, kept // p), count + 1, ritz
+            link = jnp.zeros_like(link).at[:, :kept].set(Y[-p:])
+            return Q, H, rest, link, seed, jnp.full_like(first, kept // p), count + 1, ritz
 
         def unfinished(state):
             *_, count, ritz = state
@@ -128,7 +134,7 @@ class Lanczos:
         zeros = jnp.zeros_like(start[0].real)
         zero = jnp.zeros_like(start[0, 0], dtype="int32")
         none = Ritz(zeros, start, zeros[0], zeros + jnp.inf)
-        state = (Q, H, start, zero + 1, zero, zero, none)
+        state = (Q, H, start, H[:p], zero + 1, zero, zero, none)
         return lax.while_loop(unfinished, cycle, state)[-1]
 
     def good(self, ritz):

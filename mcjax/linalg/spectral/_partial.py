@@ -33,7 +33,7 @@ from ..._core._primitive import compile_outside_jit, mapped_axes_in_front
 from ._clusters import has_twin
 from ._decomposition import diagonal, embed, forbid, inverse_gaps
 from ._deflated import Deflated
-from ._lanczos import Lanczos, Pencil, in_units, inner, scaled
+from ._lanczos import Lanczos, Pencil, in_units, inner, orthonormalised, scaled
 from ._native import zero
 
 
@@ -59,28 +59,42 @@ class Problem:
         k = self.lanczos.k
         pencil = self.pencil(sigma, *parameters)
         ritz = self.lanczos(pencil, start)
-        nu, X = ritz.nu, ritz.X
-        ties, good = _ties(nu, ritz.scale), self.lanczos.good(ritz)
-        V = scaled(X, 1 / pencil.size(X))
-        w = inner(V, pencil.A(V))
-        order = jnp.argsort(w[:k])
-        w, V, nu, ties, good = w[order], V[:, order], nu[order], ties[order], good[order]
-        same, cut = ties[:, order], ties[:, k:].any(-1)
+        X = scaled(ritz.X, 1 / pencil.size(ritz.X))
+        order = jnp.argsort(inner(X, pencil.A(X))[:k])
+        w, V = _ritz(pencil, self._purified(pencil, X[:, order]))
+        nu = 1 / (w - sigma) if self.shifted else w
+        ties = _ties(jnp.concatenate([nu, ritz.nu[k:]]), ritz.scale)
+        same, cut = ties[:k, :k], ties[:k, k:].any(-1)
+        good = self.lanczos.good(ritz)[order]
         R = pencil.A(V) - scaled(pencil.B(V), w)
-        accuracy = self.lanczos.tol * ritz.scale + self._in_S(pencil, nu, self._rounding(pencil, V))
-        converged = good & (self._in_S(pencil, nu, R) <= 10 * accuracy)
+        accuracy = self.lanczos.tol * ritz.scale + self._rounding(pencil, nu, V)
+        converged = good & (self._in_S(pencil, nu, R) <= 30 * accuracy)
         R, unit = in_units(R)
         residual = unit * jnp.sqrt(inner(R, R))
         return w, V, 0 * V[:k], nu, accuracy, same, cut, converged, residual
+
+    def _purified(self, pencil, X):
+        """S X where the ν wanted are the large ones.
+
+        Vectors of S have errors eps ‖S‖ in all directions. S takes them out where it is small, and
+        Rayleigh and Ritz with A and B, not S, where it is large (Ericsson and Ruhe 1980).
+        """
+        return pencil.S(X) if self.shifted and self.lanczos.which == "LM" else X
 
     def _in_S(self, pencil, nu, R):
         """‖S v - ν v‖_B for R = A v - λ B v, which knows what T does not."""
         size = pencil.size(pencil.solve(R))
         return size * jnp.abs(nu) if self.shifted else size
 
-    def _rounding(self, pencil, V):
-        """What rounding adds to A v: a product that should be the same differs by as much."""
-        return pencil.A(V) - 3 * pencil.A(V / 3)
+    def _rounding(self, pencil, nu, V):
+        """What rounding of A v adds to it: products that should be the same differ by as much.
+
+        In the mean of four, since S may magnify one direction in n, and one error may miss it.
+        """
+        AV, divisors = pencil.A(V), (3, 5, 7, 11)
+        differences = jnp.concatenate([AV - d * pencil.A(V / d) for d in divisors], 1)
+        sizes = self._in_S(pencil, jnp.tile(nu, len(divisors)), differences)
+        return sizes.reshape(len(divisors), -1).mean(0)
 
     def perturbation(self, results, args, tangents):
         """T and X of (*) for tangents {index of an argument: tangent}."""
@@ -153,6 +167,17 @@ class Solve:
 
 def _bound(program, parameters):
     return (lambda X: X) if program is None else lambda X: program(X, *parameters)
+
+
+def _ritz(pencil, X):
+    """λ ascending and V of A and B in the span of X, whose columns are B-orthonormal or nearly so."""
+    X = orthonormalised(pencil, X, X[:, :0], X)
+    H = matmul(X.mT.conj(), pencil.A(X))
+    finite = jnp.isfinite(H).all()
+    _, U = jnp.linalg.eigh(jnp.where(finite, (H + H.mT.conj()) / 2, 0))
+    V = matmul(X, U)
+    V = scaled(V, 1 / pencil.size(V))
+    return inner(V, pencil.A(V)), V
 
 
 def _ties(nu, scale):
