@@ -226,7 +226,7 @@ def follow(problem: Equation, z0, leaves, step, steps: int, max_step) -> Path:
         z0 / unit,
         _towards_p(z0, step),
         jnp.minimum(jnp.abs(step), longest),
-        jnp.isfinite(step),
+        jnp.isfinite(step) & (step != 0),
     )
     begin = varying_as(begin, (z0, unit, parameters))
     _, seen = lax.scan(to_next, begin, jnp.arange(steps + 1) == 0)

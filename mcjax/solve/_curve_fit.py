@@ -31,6 +31,9 @@ from jax.core import Tracer
 from jaxtyping import PyTree
 
 from .._core._constant import constant
+from .._core._matmul import matmul
+from ..linalg import qr
+from ._certificate import STATUS, Certificate, certify
 from ._constrained import finish
 from ._equation import Equation, equation, normal_equation
 from ._fit_result import (
@@ -43,8 +46,10 @@ from ._fit_result import (
     jacobian_and_factor,
     noise_of,
 )
+from ._fit_units import in_units, of_size_one, unit_of
 from ._kkt import KKT, Point, system
-from ._solution import certified
+from ._linear import linear_solve
+from ._solution import attached, check_polish
 from ._vector import arrays
 
 
@@ -119,15 +124,20 @@ def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
     residuals = equation(residual, constant(p0), arrays((x, y, noise)), "curve_fit")
     tol = float(jnp.finfo(y.dtype).eps) ** 0.75
     solver = optx.LevenbergMarquardt(tol, tol) if solver is None else solver
-    found = _search(residuals, constant(p0), constant(bounded), solver, max_steps)
+    scaled, _ = of_size_one(residuals, noise.whiten(y))
+    found = _search(scaled, constant(p0), constant(bounded), solver, max_steps)
     problem = in_units(residuals, found.value, noise.whiten(y))
     unit = unit_of(problem, y.dtype)
     q = found.value / unit
     if bounded is None:
-        solution = certified(
-            found, q, normal_equation(problem), minimum=True, polish=polish, linear_solver=None,
-            on_singular=on_singular, tags=frozenset(), throw=throw, name="curve_fit",
-        )  # fmt: skip
+        check_polish(polish, "curve_fit")
+        solve, normal = (
+            linear_solve(None, on_singular, frozenset(), "curve_fit"),
+            normal_equation(problem),
+        )
+        q, certificate = certify(normal, q, polish, minimum=True)
+        certificate = _unless_offset(certificate, problem, q)
+        solution = attached(found, q, certificate, normal, solve, throw, None)
         active = None
     else:
         kkt = KKT(_half_square(problem), lower=bounded[0] / unit, upper=bounded[1] / unit)
@@ -143,55 +153,45 @@ def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
         popt = popt + constant(_settled(popt, active, *bounded) - popt)
     r, J, R = jacobian_and_factor(lambda p: residuals.F(p, residuals.parameters), popt)
     chi2 = (r**2).sum()
+    pcov, R = covariance(J, R, chi2, absolute_sigma)
     return Fit(
         popt,
-        covariance(J, R, chi2, absolute_sigma),
+        pcov,
         chi2,
         solution.certificate,
         solution.result,
         active,
         found.stats["num_steps"],
         f,
+        R,
         noise.of_one(y),
         y.size - p0.size,
         absolute_sigma,
     )
 
 
-def in_units(residuals: Equation, p, y) -> Equation:
-    """r/s as a function of q = p/unit, unit_j = s/‖J_j‖; the last two parameters are the exponents."""
-    p, parameters = constant((p, residuals.parameters))
-    r, J = residuals.F(p, parameters), jax.jacfwd(residuals.F)(p, parameters)
-    floor = jnp.finfo(p.dtype).eps ** 0.5 * jnp.sqrt((constant(y) ** 2).mean())
-    s = _exponent(jnp.maximum(jnp.sqrt((r**2).mean()), floor))
-    unit = s - _exponent(jnp.sqrt((J**2).sum(0)))
+def _unless_offset(certificate: Certificate, problem: Equation, q) -> Certificate:
+    """Not stationary where r is not orthogonal to the columns of J = Q R (Bates and Watts 1981).
 
-    def F(q, parameters):
-        *rest, unit, s = parameters
-        return residuals.F(q * _power(unit, q.dtype), tuple(rest)) * _power(-s, q.dtype)
-
-    return residuals._replace(
-        F=F, aux=lambda q, parameters: None, parameters=(*residuals.parameters, unit, s)
+    JᵀJ has the square of J's condition: where J is nearly singular the normal equations lose what r has
+    along a column, and Qᵀ r does not. What converged has rounding there; 0.01 ‖r‖ is a tenth or so of a
+    standard error.
+    """
+    q, parameters = constant((q, problem.parameters))
+    r, J = problem.F(q, parameters), jax.jacfwd(problem.F)(q, parameters)
+    Q, R = qr(J)
+    pivots = jnp.abs(jnp.diag(R))
+    rounding = 100 * jnp.finfo(r.dtype).eps * pivots.max() / pivots.min()
+    size = jnp.maximum(jnp.sqrt((r**2).sum()), 1)  # of an exact fit r is rounding, below 1
+    offset = jnp.abs(matmul(Q.T, r[:, None])).max() > (0.01 + rounding) * size
+    status = STATUS.where(
+        offset & certificate.stationary, STATUS.not_stationary, certificate.status
     )
-
-
-def unit_of(problem: Equation, dtype):
-    """The unit of q, of a problem made by `in_units`."""
-    return _power(problem.parameters[-2], dtype)
+    return eqx.tree_at(lambda c: c.status, certificate, status)
 
 
 def _half_square(problem: Equation):
     return lambda q, parameters: (problem.F(q, parameters) ** 2).sum() / 2
-
-
-def _exponent(size):
-    """The power of two next to a size; 0 for 0 and what is not finite."""
-    usable = (size > 0) & jnp.isfinite(size)
-    return jnp.round(jnp.log2(jnp.where(usable, size, 1))).astype(jnp.int32)
-
-
-def _power(exponent, dtype):
-    return jnp.exp2(exponent.astype(dtype))
 
 
 def _search(residuals: Equation, p0, bounded, solver, max_steps) -> optx.Solution:

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from .._core._axes import align
+from .._core._constant import constant
+from .._core._power_of_two import nearest
 from ._vector import Packing, arrays, packing, solid
 
 
@@ -84,6 +86,17 @@ def check_square(equation: Equation, name: str) -> None:
             f"{name}: {equation.rows} equations for {equation.unknowns.size} unknowns; use "
             "least_squares, or attach_implicit with on_singular='min_norm'"
         )
+
+
+def unit_of_small(problem: Equation, x) -> Array:
+    """What to measure F by where absolute tolerances are to come: a power of two, at most 1.
+
+    The larger of F at x and of what a change of all unknowns makes of it.
+    """
+    x, parameters = constant((x, problem.parameters))
+    F, change = jax.jvp(lambda x: problem.F(x, parameters), (x,), (jnp.abs(x) + 1,))
+    size = jnp.maximum(jnp.abs(F).max(), jnp.abs(change).max())
+    return jnp.minimum(nearest(size), 1)
 
 
 def gradient(objective: Equation) -> Equation:

@@ -45,6 +45,7 @@ class Fit(eqx.Module):
     active: ActiveSet | None
     num_steps: Array | None
     _model: Callable
+    _factor: Array  # R, the identity where its columns are dependent
     _noise: (
         Array | None
     )  # standard deviation of any datum, in the units of `sigma`; None if they differ
@@ -119,9 +120,18 @@ class Fit(eqx.Module):
         return self._around(x, self._quantile(level) * spread)
 
     def _variance(self, x):
+        """‖R⁻ᵀ ∇f‖², with errors ε κ(R), where ∇fᵀ C ∇f has ε κ²; 0 where no parameter moves the curve."""
         at_x = jax.jacfwd(lambda p: self._model(x, *p))(self.popt)
-        slopes = at_x.reshape(-1, len(self.popt))
-        return (matmul(slopes, self.pcov) * slopes).sum(1).reshape(at_x.shape[:-1])
+        slopes = at_x.reshape(-1, len(self.popt)).T
+        lengths = solve_triangular(self._factor, slopes, trans="T")
+        unknown = jnp.isinf(self.pcov).any() & (slopes != 0).any(0)
+        variance = jnp.where(unknown, jnp.inf, (lengths**2).sum(0) * self._scale)
+        return variance.reshape(at_x.shape[:-1])
+
+    @property
+    def _scale(self):
+        known = self.absolute_sigma or not self.dof
+        return jnp.ones_like(self.chi2) if known else self.reduced_chi2
 
     def _around(self, x, half):
         return self(x) - half, self(x) + half
@@ -192,15 +202,17 @@ def independent(J: Array, R: Array) -> Array:
     return (jnp.abs(jnp.diag(R)) > len(J) * jnp.finfo(R.dtype).eps * lengths).all()
 
 
-def covariance(J: Array, R: Array, chi2: Array, absolute_sigma: bool) -> Array:
-    """C from J = Q R, ∞ where the columns of J are dependent to rounding."""
+def covariance(J: Array, R: Array, chi2: Array, absolute_sigma: bool) -> tuple[Array, Array]:
+    """C from J = Q R, ∞ where the columns of J are dependent to rounding; and R, there the identity."""
     m, n = J.shape
-    if m == n and not absolute_sigma:
-        return jnp.full((n, n), jnp.inf, J.dtype)
-    inverse = solve_triangular(R, jnp.eye(n, dtype=R.dtype))
-    scale = 1 if absolute_sigma else chi2 / (m - n)
+    one = jnp.eye(n, dtype=R.dtype)
     known = independent(J, R) | ~jnp.isfinite(J).all()  # NaN stays NaN
-    return jnp.where(known, matmul(inverse, inverse.T) * scale, jnp.inf)
+    R = jnp.where(known, R, one)
+    if m == n and not absolute_sigma:
+        return jnp.full((n, n), jnp.inf, J.dtype), R
+    inverse = solve_triangular(R, one)
+    scale = 1 if absolute_sigma else chi2 / (m - n)
+    return jnp.where(known, matmul(inverse, inverse.T) * scale, jnp.inf), R
 
 
 def jacobian_and_factor(residuals: Callable, p: Array) -> tuple[Array, Array, Array]:

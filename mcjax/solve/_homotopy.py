@@ -19,7 +19,7 @@ from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._continuation import follow, groups
-from ._equation import Equation, check_square, equation, varying_as
+from ._equation import Equation, check_square, equation, unit_of_small, varying_as
 from ._root import root
 from ._solution import Solution
 from ._solvers import default_tolerance, line_search_newton
@@ -59,9 +59,14 @@ def homotopy(
     fn = eqx.filter_closure_convert(eqx.Partial(fn), y0, args)  # traced once
     problem = equation(fn, y0, args, "homotopy")
     check_square(problem, "homotopy")
+    unit = unit_of_small(problem, problem.unknowns.pack(y0))
     start = problem.unknowns.unpack(_end(problem, y0, step, steps))
     solver = line_search_newton(default_tolerance(y0))
-    return root(fn, solver, start, args, throw=throw, polish=polish, on_singular=on_singular)
+
+    def scaled(y, args):
+        return jax.tree.map(lambda v: v / unit.astype(v.dtype), fn(y, args))
+
+    return root(scaled, solver, start, args, throw=throw, polish=polish, on_singular=on_singular)
 
 
 def _end(problem: Equation, y0, step, steps):

@@ -23,6 +23,7 @@ from .._core._evaluate import evaluate
 from .._core._matmul import matmul
 from .._core._power_of_two import nearest
 from ..linalg import lstsq
+from ._equation import differentiable
 
 Solve = Callable[[Callable, jax.Array, tuple, jax.Array], jax.Array]
 POLICIES = ("nan", "raise", "min_norm", "tikhonov")
@@ -57,12 +58,30 @@ def closed(matvec: Callable, like: jax.Array) -> Callable:
     """The same, closing over what it depends on alone: nothing, if F is linear.
 
     `custom_linear_solve` has no second derivative of a map that depends on less than its transpose, and
-    the transpose is made from all that computing the map looked at.
+    the transpose is made from all that computing the map looked at. What only chooses between pieces, as x
+    does in |x|, has no derivative in the map, and is a constant.
     """
     program = jax.make_jaxpr(matvec)(like)
     jaxpr, used, _ = pe.dce_jaxpr_consts(program.jaxpr, [True], instantiate=True)
     constants = [c for c, needed in zip(program.consts, used, strict=True) if needed]
+    moving = _moving(jaxpr, constants, like)
+    constants = [c if m else constant(c) for c, m in zip(constants, moving, strict=True)]
     return lambda v: eval_jaxpr(jaxpr, constants, v)[0]
+
+
+def _moving(jaxpr, constants, v):
+    """Which constants of a program its derivative at v depends on."""
+    live, still = eqx.partition(constants, differentiable)
+
+    def along(directions):
+        def of(live):
+            return eval_jaxpr(jaxpr, eqx.combine(live, still), v)[0]
+
+        return jax.jvp(of, (live,), (directions,))[1]
+
+    program = jax.make_jaxpr(along)(jax.tree.map(jnp.zeros_like, live))
+    used = iter(pe.dce_jaxpr(program.jaxpr, [True])[1])
+    return [c is not None and next(used) for c in live]
 
 
 def jacobian(matvec: Callable, like: jax.Array) -> jax.Array:

@@ -12,9 +12,9 @@ from .._core._check import matrix
 from .._core._matmul import matmul
 from ..linalg import qr
 from ._certificate import certify
-from ._curve_fit import in_units, unit_of
 from ._equation import equation, normal_equation
 from ._fit_result import Fit, check_counts, covariance, data_of, independent, noise_of
+from ._fit_units import in_units, unit_of
 from ._solution import result_of
 
 
@@ -57,15 +57,17 @@ def linear_fit(A: Any, y: Any, sigma: Any = None, absolute_sigma: bool = False) 
     problem = in_units(equation(residual, popt, (rows, b), "linear_fit"), popt, b)
     q = popt / unit_of(problem, popt.dtype)
     _, certificate = certify(normal_equation(problem), q, 0, minimum=True)
+    pcov, R = covariance(rows, R, chi2, absolute_sigma)
     return Fit(
         popt,
-        covariance(rows, R, chi2, absolute_sigma),
+        pcov,
         chi2,
         certificate,
         result_of(optx.RESULTS.successful, certificate),
         None,
         None,
         jax.tree_util.Partial(_rows_times),
+        R,
         noise.of_one(y),
         m - n,
         absolute_sigma,

@@ -35,21 +35,31 @@ def proximal_residual(fn: Callable, prox: Callable) -> Callable:
 
 
 def prox_l1(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
-    """Soft threshold, the proximal map of weight Σ |x|: x less weight in size, or 0."""
+    """Soft threshold, the proximal map of weight Σ |x|, x real or complex: x less weight in size, or 0."""
     x = inexact(x, "prox_l1")
+    if jnp.iscomplexobj(x):
+        weight = jnp.broadcast_to(weight, x.shape)[..., None]
+        return prox_l2(x[..., None], weight)[..., 0]
     weight = jnp.asarray(weight, x.dtype)
-    short = jnp.where(weight == 0, x, jnp.zeros_like(x))  # of no weight, the identity
+    short = _short(x, weight, x)
     return jnp.where(x > weight, x - weight, jnp.where(x < -weight, x + weight, short))
 
 
 def prox_l2(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
     """The proximal map of weight ‖x‖, over the last axis: x shorter by weight, or 0 (group lasso)."""
     x = inexact(x, "prox_l2")
-    weight = jnp.asarray(weight, x.dtype)
-    outside = norm(x, axis=-1, keepdims=True) > weight
+    weight = jnp.asarray(weight, x.real.dtype)
+    size = norm(x, axis=-1, keepdims=True)
+    outside = size > weight
     length = norm(jnp.where(outside, x, 1), axis=-1, keepdims=True)
-    short = jnp.where(weight == 0, x, jnp.zeros_like(x))
-    return jnp.where(outside, x * (1 - weight / length), short)
+    shorter = x * (1 - weight / length).astype(x.dtype)
+    return jnp.where(outside, shorter, _short(x, weight, size))
+
+
+def _short(x, weight, size):
+    """What is not longer than the weight: 0, x where that is 0 too, NaN where one of them is NaN."""
+    unknown = jnp.isnan(size) | jnp.isnan(weight)
+    return jnp.where(weight == 0, x, jnp.where(unknown, jnp.nan, jnp.zeros_like(x)))
 
 
 def projection_affine(

@@ -5,13 +5,14 @@ from functools import partial
 from typing import Any
 
 import equinox as eqx
+import jax
 import lineax as lx
 import optimistix as optx
 from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._apart import apart
-from ._equation import check_square, equation
+from ._equation import Equation, check_square, equation, unit_of_small
 from ._progress import Line
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance, first_that_works, root_finders
@@ -68,7 +69,7 @@ def root(
     line.begin()
 
     def search(problem, solver, y0):
-        seen = view(problem, y0)
+        seen = view(problem if solver is not None else _scaled(problem, y0), y0)
 
         def run(solver, y0):
             solver = line.told_by(solver)
@@ -92,3 +93,14 @@ def root(
         name="root",
         line=line,
     )
+
+
+def _scaled(problem: Equation, y0) -> Equation:
+    """The problem in a unit in which the tolerances of `root_finders` say something."""
+    unit = unit_of_small(problem, problem.unknowns.pack(y0))
+
+    def call(y, parameters):
+        value, aux = problem.call(y, parameters)
+        return jax.tree.map(lambda v: v / unit.astype(v.dtype), value), aux
+
+    return problem._replace(F=lambda x, parameters: problem.F(x, parameters) / unit, call=call)

@@ -62,8 +62,11 @@ def inexact(tree: PyTree, name: str) -> PyTree:
 
 
 def arrays(tree: PyTree) -> PyTree:
-    """The tree with its NumPy arrays, and Python numbers that are traced, as jax arrays."""
-    return jax.tree.map(lambda x: jnp.asarray(x) if _is_numpy(x) else solid(x), tree)
+    """The tree with its NumPy arrays, Python numbers that are traced, and NaN, as jax arrays.
+
+    Equinox compares Python numbers, and NaN is not what it was.
+    """
+    return jax.tree.map(lambda x: jnp.asarray(x) if _is_numpy(x) or _is_nan(x) else solid(x), tree)
 
 
 def solid(x):
@@ -76,6 +79,10 @@ def solid(x):
 
 def _is_numpy(x):
     return isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "biufc"
+
+
+def _is_nan(x):
+    return isinstance(x, float | complex) and x != x
 
 
 def _is_number(x):

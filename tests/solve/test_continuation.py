@@ -323,3 +323,15 @@ def test_bad_input():
         continuation(lambda y, p, _: y - p, 0.0, 0.0, step=0.1, steps=0)
     with pytest.raises(ValueError, match="homotopy: 2 equations for 1 unknowns"):
         homotopy(lambda y, _: jnp.stack([y, y]), 0.0)
+
+
+def test_no_step_leads_nowhere():
+    branch = continuation(lambda y, p, _: y**2 + p, jnp.array(1.0), -1.0, step=0.0, steps=3)
+    assert not branch.converged.any()
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1e-100, 1.0, 1e10])
+@pytest.mark.parametrize("step", [0.1, 1.0])
+def test_homotopy_in_any_unit(unit, step):
+    y = homotopy(lambda y, a: unit * (y**3 - a), jnp.array([1.0]), 8.0, step=step).value
+    np.testing.assert_allclose(y, 2, rtol=4 * EPS)

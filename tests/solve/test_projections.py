@@ -92,3 +92,17 @@ def test_without_a_weight_a_proximal_map_is_the_identity(prox):
 def test_bad_input():
     with pytest.raises(ValueError, match="projection_affine: A"):
         projection_affine(jnp.ones(2), jnp.ones((1, 3)), jnp.ones(1))
+
+
+def test_nan_stays_nan():
+    x = jnp.array([jnp.nan, 3.0])
+    np.testing.assert_array_equal(prox_l1(x, 1.0), [np.nan, 2])
+    np.testing.assert_array_equal(prox_l1(jnp.array([0.5, 3.0]), jnp.nan), [np.nan, np.nan])
+    np.testing.assert_array_equal(prox_l2(x, 1.0), [np.nan, np.nan])
+
+
+def test_complex_numbers():
+    """w (1 - weight/|w|), or 0."""
+    z = jnp.array([3 + 4j, 0.1 + 5j, 0.3 - 0.4j])
+    true = [(1 - 1 / 5) * (3 + 4j), (1 - 1 / abs(0.1 + 5j)) * (0.1 + 5j), 0]
+    np.testing.assert_allclose(prox_l1(z, 1.0), true, rtol=4 * EPS)

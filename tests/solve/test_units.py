@@ -10,6 +10,7 @@ from mcjax.solve import (
     KKT,
     attach_implicit,
     constrained_minimise,
+    root,
     run_optax,
     scale_by_natural_gradient,
     scale_by_newton_cg,
@@ -158,3 +159,23 @@ def test_to_the_sphere_where_curvature_is_negative(dtype, size):
     transform, x = scale_by_trust_region(radius=2.0), jnp.array([0.1, 0], dtype)
     step, _ = transform.update(jax.grad(f)(x), transform.init(x), x, value_fn=f)
     close(jnp.linalg.norm(step), 2, dtype)
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1e-100, 1.0, 1e10])
+def test_equations(unit):
+    """x² + y² = 5, x y = 2 at (2, 1), from a start where no solver's first look should be its last."""
+
+    def F(z, a):
+        x, y = z
+        return unit * jnp.stack([x**2 + y**2 - a, x * y - 2])
+
+    z = root(F, None, jnp.array([3.0, 0.5]), 5.0).value
+    np.testing.assert_allclose(z, [2, 1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("missing", [float("nan"), jnp.nan])
+def test_an_argument_that_is_nan(missing):
+    """NaN is not equal to itself, and no reason to refuse a function that does not use it."""
+    args = {"missing": missing, "a": 8.0}
+    z = root(lambda z, args: z**3 - args["a"], None, jnp.array([1.0]), args).value
+    np.testing.assert_allclose(z, 2, rtol=1e-15)
