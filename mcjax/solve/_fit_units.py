@@ -23,13 +23,13 @@ def of_size_one(residuals: Equation, y) -> tuple[Equation, jax.Array]:
 
 
 def in_units(residuals: Equation, p, y) -> Equation:
-    """r/s as a function of q = p/unit, unit_j = s/max |J_j|; the last two parameters are the exponents."""
+    """r/s as a function of q = p/unit, unit_j = s/‖J_j‖; the last two parameters are the exponents."""
     residuals, y = of_size_one(residuals, y)
     p, parameters = constant((p, residuals.parameters))
     r, J = residuals.F(p, parameters), jax.jacfwd(residuals.F)(p, parameters)
     floor = jnp.finfo(p.dtype).eps ** 0.5 * jnp.sqrt((y**2).mean())
-    s = _exponent(jnp.maximum(jnp.abs(r).max(), floor))
-    unit = s - _exponent(jnp.abs(J).max(0))
+    s = _exponent(jnp.maximum(_norm(r) / len(r) ** 0.5, floor))
+    unit = s - _exponent(_norm(J))
 
     def F(q, parameters):
         *rest, unit, s = parameters
@@ -38,6 +38,13 @@ def in_units(residuals: Equation, p, y) -> Equation:
     return residuals._replace(
         F=F, aux=lambda q, parameters: None, parameters=(*residuals.parameters, unit, s)
     )
+
+
+def _norm(x):
+    """Of columns, whose squares may be out of range."""
+    largest = jnp.abs(x).max(0)
+    largest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    return largest * jnp.sqrt(((x / largest) ** 2).sum(0))
 
 
 def unit_of(problem: Equation, dtype):
