@@ -42,9 +42,9 @@ def in_units(residuals: Equation, p, y) -> Equation:
 
 def _norm(x):
     """Of columns, whose squares may be out of range."""
-    largest = jnp.abs(x).max(0)
+    largest = jnp.abs(x).max(0, keepdims=True)
     largest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
-    return largest * jnp.sqrt(((x / largest) ** 2).sum(0))
+    return largest[0] * jnp.sqrt(((x / largest) ** 2).sum(0))
 
 
 def unit_of(problem: Equation, dtype):
