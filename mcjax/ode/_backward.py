@@ -42,8 +42,7 @@ def backward(
 
 def reversed_stops(controller, forward, stops):
     """`controller` that stops at given σ, and where the field of the solution jumps."""
-    if isinstance(forward, diffrax.ClipStepSizeController) and forward.jump_ts is not None:
-        stops = [*stops, -forward.jump_ts]
+    stops = [*stops, *(-jumps for jumps in _jumps(forward))]
     if not stops:
         return controller
     if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
@@ -53,6 +52,14 @@ def reversed_stops(controller, forward, stops):
             "GaussAdjoint(stepsize_controller=diffrax.PIDController(rtol=..., atol=...))."
         )
     return diffrax.ClipStepSizeController(controller, jump_ts=jnp.concatenate(stops))
+
+
+def _jumps(controller):
+    """The jump_ts of a controller and of those within it."""
+    while isinstance(controller, diffrax.ClipStepSizeController):
+        if controller.jump_ts is not None:
+            yield controller.jump_ts
+        controller = controller.controller
 
 
 def _unclipped(controller):

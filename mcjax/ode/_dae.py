@@ -52,7 +52,7 @@ def dae_solve(
 
     Args:
       f: (t, y, z, args) ↦ y'.
-      g: (t, y, z, args) ↦ as many numbers as z has, zero at the solution, of the size of z or so.
+      g: (t, y, z, args) ↦ as many numbers as z has, zero at the solution, in any units.
       ts: (m,), the times of the solution, the first of which is that of y0.
       y0: initial state. z_guess: near the z that belongs to it, which is found. Pytrees of real arrays.
       solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`, from time to time; by default
@@ -80,15 +80,17 @@ def dae_solve(
     guess = guess.astype(y0.dtype)
     ts, n = ts.astype(y0.dtype), len(y0)
     stepsize_controller = tolerant(stepsize_controller, y0.dtype)
-    tolerance = root_tolerance(stepsize_controller, y0.dtype)
-    root_finder = optx.Newton(*tolerance) if root_finder is None else root_finder
+    rtol, atol = root_tolerance(stepsize_controller, y0.dtype)
     constraint = bind(_of_vectors(g, to_y, to_z), (ts[0], y0, guess, args))
     if eqx.filter_eval_shape(constraint, ts[0], y0, guess, args).shape != guess.shape:
         raise ValueError("dae_solve: g must return as many numbers as z has")
     rates = _of_vectors(f, to_y, to_z)
 
     def solve_z(t, y, guess, args):
-        return find_root(lambda z: constraint(t, y, z, args), guess, root_finder)[0]
+        equations = lambda z: constraint(t, y, z, args)  # noqa: E731
+        # z is a state of the flow, too, of which atol says what is nothing.
+        size = lambda z: jnp.abs(z) + atol / rtol  # noqa: E731
+        return find_root(equations, guess, root_finder, size, rtol)[0]
 
     def field(t, state, args):
         y, guess = state[:n], state[n:]
@@ -112,7 +114,7 @@ def dae_solve(
         y, okay = state[:n], okay & found
         z = solve_z(t, y, state[n:], args)
         rcond = lax.stop_gradient(_rcond(constraint, t, y, z, args))
-        okay = okay & (rcond > 10 * max(tolerance[0], float(jnp.finfo(z.dtype).eps) ** 0.5))
+        okay = okay & (rcond > 10 * max(rtol, float(jnp.finfo(z.dtype).eps) ** 0.5))
         return (t, state, okay), (only_if(okay, y), only_if(okay, z), rcond, okay)
 
     start = (ts[0], state, jnp.isfinite(z0).all())

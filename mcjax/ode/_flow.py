@@ -123,9 +123,13 @@ def tolerant(controller, dtype):
 
 
 def root_tolerance(controller, dtype):
-    """rtol and atol of a root finder on a flow: those of its controller, or half of the digits."""
-    half = float(jnp.finfo(dtype).eps) ** 0.5
-    return tuple(max(getattr(controller, name, half), 0.0) for name in ("rtol", "atol"))
+    """rtol and atol of a root finder on a flow: those of its controller, or half of the digits.
+
+    A controller may have rtol = 0. A root has its rounding.
+    """
+    eps = float(jnp.finfo(dtype).eps)
+    rtol, atol = (float(getattr(controller, name, eps**0.5)) for name in ("rtol", "atol"))
+    return max(rtol, 100 * eps), max(atol, 0.0)
 
 
 def _may_move(x):

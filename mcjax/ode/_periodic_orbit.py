@@ -8,8 +8,8 @@ without it every point of the orbit is a root. Its Jacobian, with the monodromy 
     [ M - I    f(y) ]
     [ f(ŷ)ᵀ    0    ]
 
-is regular if 1 is a simple eigenvalue of M and the field crosses the plane. Optimistix finds the root, it is
-differentiated as one, and the multipliers are the eigenvalues of M, one of which is 1 with eigenvector f(y).
+is regular if 1 is a simple eigenvalue of M and the field crosses the plane. The orbit is differentiated as a
+root, and the multipliers are the eigenvalues of M, one of which is 1 with eigenvector f(y).
 """
 
 from collections.abc import Callable
@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import diffrax
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._core._constant import constant
@@ -59,7 +58,7 @@ def periodic_orbit(
       y_guess, period_guess: near a point of the orbit, and its period. Simulate first, for a stable one.
       solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`; by default Tsit5, and a
         PIDController with rtol = atol = √eps.
-      root_finder: of optimistix; by default Newton's method, to the tolerance of the controller.
+      root_finder: of optimistix; by default Newton's method, to rtol of the controller, in any units of y.
       adjoint: how the flow is differentiated. By default by error-controlled sensitivities, in all modes
         and at every order.
 
@@ -67,8 +66,9 @@ def periodic_orbit(
       y: the point of the orbit on the plane ⟨f(y_guess), y - y_guess⟩ = 0.
       period, monodromy (n, n) in the order of `ravel_pytree(y)`, and multipliers (n,), its eigenvalues. One
         is 1; the orbit is stable if the others are inside the unit circle.
-      residual, converged: ‖φ_T(y) - y‖ in units of the tolerance. NaN throughout unless converged. A root
-        with T near zero or at an equilibrium does not count as converged.
+      residual, converged: ‖φ_T(y) - y‖ in units of the tolerance, atol and rtol times the size of each
+        component along the orbit. NaN throughout unless converged. A root with T near zero, at an
+        equilibrium, or of the size of atol does not count as converged.
 
     Derivatives: in args and what f closes over. The guesses have none. Those of y are along the plane.
 
@@ -94,18 +94,30 @@ def periodic_orbit(
         plane = (across * (y - guess)).sum()
         return jnp.append(flow(start, period, y)[0] - y, plane)
 
-    tolerance = root_tolerance(flow.controller, guess.dtype)
-    root_finder = optx.Newton(*tolerance) if root_finder is None else root_finder
-    root, okay = find_root(equations, jnp.append(guess, period_guess), root_finder)
+    def size(unknown):
+        # What y is, or becomes in a period: at a point of the orbit either may be zero.
+        y, period = jnp.abs(unknown[:-1]), jnp.abs(unknown[-1])
+        return jnp.append(y + period * jnp.abs(velocity(start, unknown[:-1])), period)
+
+    velocity = constant(flow).velocity
+    rtol, atol = root_tolerance(flow.controller, guess.dtype)
+    unknown = jnp.append(guess, period_guess)
+    root, okay = find_root(equations, unknown, root_finder, size, rtol)
     y, period = root[:-1], root[-1]
     monodromy = jax.jacfwd(lambda y: flow(start, period, y)[0])(y)
-    gap = _scaled(equations(root)[:-1], y, tolerance)
-    moves = _scaled(flow.velocity(start, y) * period, y, tolerance)
+    at, time = constant((y, period))
+    along = _along(constant(flow), at, time)
+    # Not the size at y, where a component may pass zero: every orbit has points where one does.
+    unit = atol + rtol * jnp.abs(along).max(0)
+    gap = jnp.abs((along[-1] - at) / unit).max()
+    moves = jnp.abs(velocity(start, at) * time / unit).max()
     okay = okay & (gap < 100) & (moves > 100) & (period > 0)
     y, period, monodromy = (only_if(okay, x) for x in (y, period, monodromy))
     return PeriodicOrbit(unravel(y), period, monodromy, eigvals(monodromy), gap, okay)
 
 
-def _scaled(x, y, tolerance):
-    rtol, atol = tolerance
-    return jnp.abs(x / (atol + rtol * jnp.abs(y))).max()
+def _along(flow, y, period):
+    """y(T/8), .., y(T)."""
+    fractions = jnp.arange(1, 9, dtype=y.dtype) / 8
+    start = jnp.zeros((), y.dtype)
+    return jax.vmap(lambda fraction: flow(start, fraction * period, y)[0])(fractions)

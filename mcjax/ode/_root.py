@@ -1,4 +1,4 @@
-"""The x(p) with F(x, p) = 0, found by optimistix and differentiated as a root:
+"""The x(p) with F(x, p) = 0, found by Newton's method or by optimistix, and differentiated as a root:
 
     F_x dx = -F_p dp,
 
@@ -15,16 +15,26 @@ import jax.numpy as jnp
 import optimistix as optx
 from jax import lax
 
+from ._newton import newton
 
-def find_root(equations: Callable, guess, finder: Any, max_steps: int = 256):
-    """A root near a vector, and whether the root finder was satisfied. NaN if it was not."""
+
+def find_root(
+    equations: Callable, guess, finder: Any, size: Callable, rtol: float, max_steps: int = 256
+):
+    """A root near a vector, and whether the root finder was satisfied. NaN if it was not.
+
+    The finder is one of optimistix, or None: Newton's method, to rtol size(x) or to rounding.
+    """
 
     def solve(equations, guess):
-        root = optx.root_find(
-            lambda x, _: equations(x), finder, guess, max_steps=max_steps, throw=False
-        )
-        okay = root.result == optx.RESULTS.successful
-        return jnp.where(okay, root.value, jnp.nan), okay.astype(guess.dtype)
+        if finder is None:
+            x, okay = newton(equations, guess, size, rtol, max_steps)
+        else:
+            root = optx.root_find(
+                lambda x, _: equations(x), finder, guess, max_steps=max_steps, throw=False
+            )
+            x, okay = root.value, root.result == optx.RESULTS.successful
+        return jnp.where(okay, x, jnp.nan), okay.astype(guess.dtype)
 
     guess = lax.stop_gradient(guess)
     root, okay = lax.custom_root(equations, guess, solve, _dense_solve, has_aux=True)

@@ -5,7 +5,7 @@ On nodes t₀ < .. < t_m the unknowns are the states s₀ .. s_m there, with the
     φ(t_i, t_{i+1}, s_i) - s_{i+1} = 0,   i < m,        b(s₀, s_m) = 0,        φ the flow.
 
 One shot from t₀ to t_m multiplies an error of s₀ by ‖∂φ‖, which may exceed 1/eps; from node to node it is
-multiplied by little. Optimistix finds the root, and it is differentiated as one: with the Jacobian,
+multiplied by little. The solution is differentiated as a root of them: with the Jacobian,
 block-bidiagonal but for its last row, and the changes of φ and b by parameters and nodes.
 """
 
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import diffrax
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 from jaxtyping import Array, Bool, Float
 
 from ._flow import SOLVER, bind, flow_of, root_tolerance
@@ -52,12 +51,14 @@ def shooting_bvp(
       ys_guess: near the states at the nodes, a pytree of arrays with a leading axis of m + 1.
       solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`; by default Tsit5, and a
         PIDController with rtol = atol = √eps.
-      root_finder: of optimistix; by default Newton's method, to the tolerance of the controller.
+      root_finder: of optimistix; by default Newton's method, to rtol of the controller, for each component
+        of the size that it has at the nodes, in any units of y and boundary.
       adjoint: how the flow is differentiated. By default by error-controlled sensitivities, in all modes
         and at every order.
 
     Returns:
-      ys: the states at the nodes, of the shape of ys_guess. residual: the largest of the equations.
+      ys: the states at the nodes, of the shape of ys_guess.
+      residual: the largest of the equations, in the units of y and of boundary.
       converged: whether the root finder was satisfied. NaN throughout if not.
 
     Derivatives: in ts, args and what f and boundary close over.
@@ -86,9 +87,13 @@ def shooting_bvp(
             )
         return jnp.concatenate([shots - nodes[1:], ends[None]]).ravel()
 
-    tolerance = root_tolerance(flow.controller, y.dtype)
-    root_finder = optx.Newton(*tolerance) if root_finder is None else root_finder
-    nodes, okay = find_root(equations, guess.ravel(), root_finder)
+    def size(nodes):
+        # Of a component on all nodes: at some it may be zero.
+        largest = jnp.abs(nodes.reshape(guess.shape)).max(0)
+        return jnp.broadcast_to(largest, guess.shape).ravel()
+
+    rtol, _ = root_tolerance(flow.controller, y.dtype)
+    nodes, okay = find_root(equations, guess.ravel(), root_finder, size, rtol)
     residual = jnp.abs(equations(nodes)).max()
     return ShootingBVP(jax.vmap(unravel)(nodes.reshape(guess.shape)), residual, okay)
 

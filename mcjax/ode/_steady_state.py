@@ -2,7 +2,7 @@
 
     f_y dy = -f_θ dθ,        a linear equation with the Jacobian J = f_y, solved forwards or transposed.
 
-Optimistix finds the root, and it is differentiated so, whatever iteration found it. Small disturbances grow
+The root is differentiated so, whatever iteration found it. Small disturbances grow
 like e^{λ t}, λ the eigenvalues of J, which move with the equilibrium.
 """
 
@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 from jaxtyping import Array, Bool, Complex, Float
 
 from ..linalg import eigvals
@@ -46,7 +45,8 @@ def steady_state(
     Args:
       f: (t, y, args) ↦ y', as for diffrax, evaluated at the one time t.
       y_guess: near the equilibrium, a pytree of real arrays.
-      root_finder: of optimistix, for roots or least squares; by default Newton's method, to rounding.
+      root_finder: of optimistix, for roots or least squares; by default Newton's method, which ends where
+        its step is rounding, in any units of f and y. Those of optimistix ask for |f| < atol.
         `optimistix.LevenbergMarquardt` converges from farther away.
 
     Returns:
@@ -74,9 +74,8 @@ def steady_state(
             f"steady_state: f must return what has the shape of y: y has {guess.size} numbers, f returned "
             f"{shape}"
         )
-    eps = float(jnp.finfo(guess.dtype).eps)
-    root_finder = optx.Newton(100 * eps, 100 * eps) if root_finder is None else root_finder
-    y, okay = find_root(rate, guess, root_finder, max_steps)
+    rtol = 100 * float(jnp.finfo(guess.dtype).eps)
+    y, okay = find_root(rate, guess, root_finder, jnp.abs, rtol, max_steps)
     jacobian = jax.jacfwd(rate)(y)
     growth = eigvals(jacobian)
     stable = growth.real.max(initial=-jnp.inf) < 0

@@ -45,6 +45,19 @@ def test_a_control_of_two_parts():
     assert abs(slope["u"] - 1) < 1e-8 and abs(slope["v"] - 0.3) < 1e-8
 
 
+def test_jumps_that_an_inner_controller_knows():
+    """y' = u y, φ = y, and u a pulse of area 1, which is stepped over if not known of: λ = e before it."""
+    begin, end = 0.375, 0.375 + 2.0**-12
+    inner = diffrax.ClipStepSizeController(PID, jump_ts=jnp.array([begin, end]))
+    gradient = control_gradient(
+        lambda t, y, u, args: u * y, lambda t: jnp.where((t > begin) & (t < end), 2.0**12, 0.0),
+        diffrax.Tsit5(), 0.0, 1.0, None, jnp.ones(()), final_cost=lambda y, args: y,
+        stepsize_controller=diffrax.ClipStepSizeController(inner, step_ts=jnp.array([0.5])),
+    )  # fmt: skip
+    costate = jax.vmap(gradient.costate)(jnp.array([0.0, 0.3, 0.5]))
+    np.testing.assert_allclose(costate, [np.e, np.e, 1], rtol=1e-8)
+
+
 @pytest.mark.slow
 def test_moments_are_the_gradient_in_coefficients():
     """For u = Σ c_j t^j, dJ/dc_j is ∫ t^j times the gradient: a pendulum, by differences of J."""

@@ -138,3 +138,22 @@ def test_constant_steps_of_the_adjoint_do_not_step_to_its_jumps():
     with pytest.raises(ValueError, match=r"PIDController\(rtol=..., atol=...\)"):
         jax.eval_shape(jax.grad(loss), 0.7, jnp.array([0.5, 1.0]))
     assert_relative(jax.jit(jax.grad(loss))(0.7, jnp.array([1.0])), np.exp(0.7), 1e-4)
+
+
+def test_jumps_that_an_inner_controller_knows():
+    """y' = 50 p [t > 3/8] - p y: λ stops at 3/8, too, where another controller is around that one.
+
+    y(1) = y0 e^{-p} + 50 (1 - e^{-5p/8}).
+    """
+    inner = diffrax.ClipStepSizeController(pid(1e-9), jump_ts=jnp.array([0.375]))
+    controller = diffrax.ClipStepSizeController(inner, step_ts=jnp.array([0.5]))
+
+    def end(p):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, p: p * (jnp.where(t > 0.375, 50.0, 0.0) - y)), diffrax.Tsit5(),
+            0.0, 1.0, None, 1.0, p, stepsize_controller=controller, adjoint=GaussAdjoint(),
+        ).ys[0]  # fmt: skip
+
+    got = jax.jit(jax.grad(end))(0.7)
+    want = -np.exp(-0.7) + 50 * 0.625 * np.exp(-0.625 * 0.7)
+    np.testing.assert_allclose(got, want, rtol=1e-8)
