@@ -8,7 +8,12 @@ singular only where the eigenvalue is not simple. JAX differentiates the root, n
 (`custom_root`); derivatives of every order solve with the Jacobian again.
 
 An error eps κ of the root, κ the condition of the Jacobian, is as large as the distance 1/κ to a double
-eigenvalue once eps κ² = 1. From there on derivatives are NaN.
+eigenvalue once eps κ² = 1. From there on derivatives are NaN. κ is a number only if M and s are measured
+in units of their own: the Jacobian is that of M / scale by s / unit.
+
+A sum over many eigenpairs asks for no derivative of most of them, but JAX transposes all. So where there
+is none, all stays finite inside: the Jacobian is replaced by a constant, v by a vector in general position,
+so that whatever moves M moves the root. Only at the end is what moved forbidden (`only_if`).
 """
 
 from typing import NamedTuple
@@ -17,67 +22,67 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..._core._matmul import matmul
+from ..._core._matmul import matmul, norm
 
 _POLISH = 3  # steps from a start that is right to half of the digits
-_ROUNDING = 100  # times n eps ‖M‖ ‖v‖: a residual so small is zero
 
 
 class Root(NamedTuple):
-    """s (k,), v (n,) of length 1, ‖M v‖ in units of M, whether that is rounding, and s is simple."""
+    """s (k,) and v (n,) of length 1, differentiable; what depends on them exists only if simple."""
 
     s: jax.Array
     v: jax.Array
-    residual: jax.Array
-    converged: jax.Array
     simple: jax.Array
 
 
-def eigenpair(M, s, v, scale, maxiter=None) -> Root:
-    """The root of F near (s, v), by a few steps, or by up to maxiter of them.
+def equations(M, s, v, scale, unit: jax.Array | float = 1.0):
+    """F of x = (s / unit, v), M in units of scale, and c and d of an s and v, v of length 1."""
+    k, c, d = len(s), v.conj(), s.conj() / jnp.vdot(s, s)
 
-    scale: the size of what M(s) is made of, which cancels where M(s) = 0.
-    """
-    s, v = lax.stop_gradient((s, v))
-    k, (c, d) = len(s), (v.conj(), s.conj() / jnp.vdot(s, s))
-    scale = jnp.where(scale > 0, scale, 1).astype(v.dtype)
-
-    def equations(x):
-        borders = [(c * x[k:]).sum() - 1] + [(d * x[:k]).sum() - 1] * (k == 2)
-        image = matmul(M(x[:k]) / scale, x[k:, None])[:, 0]
+    def F(x):
+        s, v = x[:k] * unit, x[k:]
+        borders = [(c * v).sum() - 1] + [(d * s).sum() - 1] * (k == 2)
+        image = matmul(M(s) / scale, v[:, None])[:, 0]
         return jnp.concatenate([image, jnp.stack(borders)])
 
-    def newton(equations, x):
-        def step(x):
-            return x - jnp.linalg.solve(jacobian(equations, x), equations(x))
+    return F
 
-        def polish(_, x):  # no further where it does not help, as at a double eigenvalue
-            moved = step(x)
-            return jnp.where(_norm(equations(moved)) <= _norm(equations(x)), moved, x)
 
-        if maxiter is None:
-            return lax.fori_loop(0, _POLISH, polish, x)
+def correction(J, y):
+    """Newton's -J⁻¹ y, rows of J in units of their own; nothing where y = 0, even if J is singular."""
+    rows = jnp.abs(J).max(1, keepdims=True)
+    rows = jnp.where(rows > 0, rows, 1).astype(J.dtype)
+    return jnp.where((y == 0).all(), 0, -jnp.linalg.solve(J / rows, y / rows[:, 0]))
 
-        def go_on(state):
-            i, x, before = state
-            moved, size = _norm(x - before), _norm(x)
-            return (i < maxiter) & (moved > 4 * jnp.finfo(x.dtype).eps * size)
 
-        start = (1, step(x), x)
-        return lax.while_loop(go_on, lambda state: (state[0] + 1, step(state[1]), state[1]), start)[
-            1
-        ]
+def polished(M, s, v, scale):
+    """The root near (s, v), by steps none of which is taken where it does not help."""
+    F = equations(M, s, v, scale)
 
-    x = lax.custom_root(equations, jnp.concatenate([s, v]), newton, _tangent_solve)
-    s, v = x[:k], _normalized(x[k:])
-    x0 = lax.stop_gradient(x)
-    J = jacobian(equations, x0)
-    reach = jnp.maximum(_norm(J[:-k, k:]), _norm(matmul(J[:-k, :k], x0[:k, None])))  # ‖M‖, ‖M' λ‖
-    residual = _norm(equations(x0)) / (_norm(x0[k:]) * jnp.maximum(reach, 1))
-    sizes = jnp.linalg.svd(J, compute_uv=False)
-    eps = jnp.finfo(v.dtype).eps
-    simple = sizes[-1] > eps**0.5 * sizes[0]
-    return Root(s, v, residual, residual <= _ROUNDING * len(v) * eps, simple)
+    def polish(_, x):  # no further at a double eigenvalue
+        moved = x + correction(jacobian(F, x), F(x))
+        return jnp.where(length(F(moved)) <= length(F(x)), moved, x)
+
+    x = lax.fori_loop(0, _POLISH, polish, jnp.concatenate([s, v]))
+    return x[: len(s)], normalized(x[len(s) :])
+
+
+def differentiable(M, s, v, scale, unit, found) -> Root:
+    """A root (s, v), if found, as a function of all that M depends on. M(s) is finite in any case."""
+    k, (s, v, scale, unit) = len(s), lax.stop_gradient((s, v, scale, unit))
+    scale, unit = (jnp.where(x > 0, x, 1).astype(v.dtype) for x in (scale, unit))
+    F = equations(M, s, v, scale, unit)
+    x = jnp.concatenate([s / unit, v])
+    sizes = jnp.linalg.svd(lax.stop_gradient(jacobian(F, x)), compute_uv=False)
+    simple = found & (sizes[-1] > float(jnp.finfo(v.dtype).eps) ** 0.5 * sizes[0])
+    x = jnp.concatenate([x[:k], jnp.where(simple, v, _general(v))])
+
+    def tangent_solve(linear, y):
+        J = jacobian(linear, jnp.zeros_like(y))
+        return jnp.linalg.solve(jnp.where(simple, J, jnp.eye(len(y), dtype=J.dtype) + 1), y)
+
+    x = lax.custom_root(F, x, lambda _, x: x, tangent_solve)
+    return Root(x[:k] * unit, normalized(x[k:]), simple)
 
 
 def jacobian(f, x):
@@ -85,28 +90,52 @@ def jacobian(f, x):
     return jax.jacfwd(f, holomorphic=jnp.iscomplexobj(x))(x)
 
 
-def _tangent_solve(linear, y):
-    return jnp.linalg.solve(jacobian(linear, jnp.zeros_like(y)), y)
-
-
 @jax.custom_jvp
 def only_if(exists, x):
-    """x, whose derivative is NaN unless it exists."""
+    """x, whose derivative is NaN, all of it, unless it exists, or vanishes."""
     return x
 
 
 @only_if.defjvp
 def _only_if_jvp(primals, tangents):
     exists, x = primals
-    return only_if(exists, x), tangents[1] * jnp.where(exists, 1, jnp.nan).astype(x.dtype)
+    return only_if(exists, x), _forbidden(exists, tangents[1])
 
 
-def _normalized(v):
+def _forbidden(exists, x):
+    """x if it exists; if not a linear map, 0 ↦ 0 and all else to NaN, as is its transpose.
+
+    Times NaN would be another, but its transpose makes NaN of the 0 of a loss that uses no x.
+    """
+
+    def poison(_, x):
+        return jnp.where(exists | (x == 0).all(), x, nan(x.dtype))
+
+    return lax.custom_linear_solve(lambda x: x, x, poison, poison)
+
+
+def shown(value, x):
+    """A value that may be NaN or infinite, with the derivatives of an x that is finite."""
+    return lax.stop_gradient(value) + (x - lax.stop_gradient(x))
+
+
+def nan(dtype):
+    """NaN in the imaginary part, too."""
+    part = jnp.asarray(jnp.nan, jnp.finfo(dtype).dtype)
+    return lax.complex(part, part) if jnp.issubdtype(dtype, jnp.complexfloating) else part
+
+
+def normalized(v):
     """v of length 1, its largest component real and positive."""
     largest = jnp.argmax(jnp.abs(lax.stop_gradient(v)))
     phase = v[largest].conj() / jnp.abs(v[largest]).astype(v.dtype)
-    return v * phase / _norm(v).astype(v.dtype)
+    return v * phase / length(v).astype(v.dtype)
 
 
-def _norm(x):
-    return jnp.sqrt((jnp.abs(x) ** 2).sum())
+def length(x):
+    return norm(x.reshape(1, -1))[0, 0]
+
+
+def _general(v):
+    """A vector of size 1, as good as random."""
+    return jnp.cos(0.7 * jnp.arange(1, len(v) + 1, dtype=v.real.dtype) ** 2).astype(v.dtype)

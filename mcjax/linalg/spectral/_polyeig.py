@@ -15,12 +15,13 @@ from jax import lax
 from jaxtyping import Array, Complex
 
 from ..._core._check import same_dtype, square
-from ..._core._matmul import norm
+from ..._core._matmul import matmul, norm
 from ..._core._power_of_two import size
 from ..._core._shapes import Square
-from ._bordered import eigenpair, only_if
+from ._bordered import differentiable, length, nan, only_if, polished, shown
 
 _ANGLES = np.pi / 8 * np.arange(-3, 5)
+_ROUNDING = 100  # times n eps ‖P‖ ‖v‖: a residual so small is zero
 _INFINITE = 10  # times m n eps: β so small against α is zero
 
 
@@ -43,8 +44,9 @@ def polyeig(*coefficients: Square) -> PolyEig:
       (eigenvalues (..., m n), eigenvectors (..., n, m n)), complex, in no particular order, as those
       of `eig`. Vectors have length 1 and a largest component that is real and positive. Eigenvalues
       are inf where A_m is singular. Derivatives in all coefficients exist in all modes and at every
-      order; those of a pair are NaN where its eigenvalue is multiple, or infinite. NaN for a
-      polynomial that is singular, det P(λ) = 0 for all λ.
+      order; those of a pair are NaN where its eigenvalue is multiple, or infinite, and do not touch
+      those of functions of the other pairs. NaN for a polynomial that is singular, det P(λ) = 0 for
+      all λ.
 
     Errors: eps times the condition of the pair, after refinement. Cost: eigenpairs of an m n x m n
       matrix, and m n times 4 (n + 2)³ flops, for a gradient as much again.
@@ -79,24 +81,34 @@ def _pairs(*coefficients):
     gamma = jnp.where(bounded, first / last, 1) ** (1 / m)  # λ = γ α/β
     scaled = A * jnp.stack([gamma**k for k in range(m + 1)])[:, None, None]
     point, X = _start(lax.stop_gradient(scaled))
-
-    sizes = norm(lax.stop_gradient(scaled))
+    A0 = lax.stop_gradient(scaled)
+    sizes, eps = norm(A0), float(jnp.finfo(A.dtype).eps)
 
     def family(s, terms):
         return sum(s[0] ** k * s[1] ** (m - k) * terms[k] for k in range(m + 1))
 
-    def refined(s, v):
-        return eigenpair(lambda s: family(s, scaled), s, v, jnp.squeeze(family(jnp.abs(s), sizes)))
+    def pair(s, v):
+        scale = jnp.squeeze(family(jnp.abs(s), sizes))
+        unit = jnp.where(scale > 0, scale, 1).astype(v.dtype)
+        s, v = polished(lambda s: family(s, A0), s, v, unit)
+        residual = length(matmul(family(s, A0) / unit, v[:, None]))
+        found = finite & (residual <= _ROUNDING * n * eps)
+        infinite = jnp.abs(s[1]) <= _INFINITE * m * n * eps * jnp.abs(s[0])
+        safe = jnp.where(found, s, 1)
+        root = differentiable(lambda s: family(s, scaled), safe, v, scale, 1.0, found)
+        value = _quotient(gamma, s, infinite, jnp.inf)
+        moved = _quotient(gamma, root.s, infinite, root.s.sum())  # as does an infinite one
+        both = only_if(root.simple, jnp.concatenate([moved[None], root.v]))
+        both = jnp.concatenate([only_if(~infinite, both)[:1], both[1:]])
+        return shown(jnp.where(found, jnp.concatenate([value[None], v]), nan(v.dtype)), both)
 
-    root = jax.vmap(refined)(point, X)
-    alpha, beta = root.s[:, 0], root.s[:, 1]
-    rounding = _INFINITE * m * n * jnp.finfo(A.dtype).eps
-    infinite = jnp.abs(beta) <= rounding * jnp.abs(alpha)
-    value = jnp.where(infinite, jnp.inf, gamma * alpha / jnp.where(infinite, 1, beta))
-    value = only_if(root.simple & ~infinite, value)
-    vectors = only_if(root.simple[:, None], root.v)
-    found = root.converged & finite
-    return jnp.where(found, value, jnp.nan), jnp.where(found[:, None], vectors, jnp.nan).T
+    pairs = jax.vmap(pair)(point, X)
+    return pairs[:, 0], pairs[:, 1:].T
+
+
+def _quotient(gamma, s, infinite, otherwise):
+    """λ = γ α/β, where that is not infinite."""
+    return jnp.where(infinite, otherwise, gamma * s[0] / jnp.where(infinite, 1, s[1]))
 
 
 def _start(A):

@@ -121,6 +121,64 @@ def test_infinite_multiple_and_singular():
     assert_nan(polyeig(np.full((2, 2), np.nan), np.eye(2)).eigenvalues)
 
 
+CHAIN = np.array([[1.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 1.0]])
+MASSES = np.diag([1.0, 2.0, 1.0])
+
+
+@jax.jit
+def free_chain(k):
+    """λ of three masses that nothing holds: ω² = 0 twice, k and 2 k."""
+    return polyeig(k * CHAIN, np.zeros((3, 3)), MASSES).eigenvalues
+
+
+def test_multiple_pairs_do_not_spoil_the_others():
+    """All orders and modes of √k + √(2 k), beside the rigid motion, whose λ is double and defective."""
+    k, c = 2.0, 1 + np.sqrt(2)
+    frequencies = lambda k: jnp.sort(free_chain(k).imag)[-2:].sum()  # noqa: E731
+    first, second = c / (2 * np.sqrt(k)), -c / (4 * k**1.5)
+    slopes = jax.grad(frequencies)(k), jax.jvp(frequencies, (k,), (1.0,))[1]
+    np.testing.assert_allclose(slopes, [first, first], rtol=1e-14)
+    curves = jax.hessian(frequencies)(k), jax.grad(jax.grad(frequencies))(k)
+    np.testing.assert_allclose(curves, [second, second], rtol=1e-13)
+
+
+def test_derivatives_of_multiple_pairs_are_nan():
+    """In both modes, both parts, and to second order, of those pairs alone."""
+    k = 2.0
+    rigid = np.abs(free_chain(k)) < 1e-6
+    assert rigid.sum() == 2
+    for part in (jnp.real, jnp.imag):
+        moved = lambda k: part(free_chain(k))  # noqa: B023, E731
+        derivatives = jax.jacfwd(moved), jax.jacrev(moved), jax.jacfwd(jax.jacfwd(moved))
+        for derivative in (*derivatives, jax.jacrev(jax.jacfwd(moved))):
+            np.testing.assert_array_equal(np.isnan(derivative(k)), rigid)
+
+
+def test_semisimple_pairs_do_not_spoil_the_others():
+    """diag(k, 2, 2) - λ I: a Jacobian that is singular exactly."""
+
+    def values(k):
+        return polyeig(jnp.diag(jnp.stack([k, 2.0, 2.0])), -np.eye(3)).eigenvalues.real
+
+    least = lambda k: jnp.sort(values(k))[0]  # noqa: E731
+    np.testing.assert_allclose([jax.grad(least)(1.0), jax.jacfwd(least)(1.0)], 1, rtol=1e-15)
+    np.testing.assert_array_equal(np.isnan(jax.jacrev(values)(1.0)), values(1.0) == 2)
+
+
+def test_vectors_beside_multiple_and_infinite_pairs():
+    """Gradients in all coefficients of v vᴴ of λ = k: diag(k, 2, 2, 1) - λ diag(1, 1, 1, 0)."""
+
+    def along(A):
+        w, V = polyeig(A, -np.diag([1.0, 1.0, 1.0, 0.0]))
+        v = V[:, jnp.argmin(jnp.where(jnp.isfinite(w), w.real, jnp.inf))]
+        return (v[0] * v.conj()).real.sum()
+
+    A = np.diag([1.0, 2.0, 2.0, 1.0])
+    true = np.zeros((4, 4))
+    true[1:3, 0], true[3, 0] = -1, -1  # v' = -(A - λ B)⁻¹ A' v outside of v
+    np.testing.assert_allclose(jax.grad(along)(A), true, atol=1e-14)
+
+
 def test_shapes_and_bad_input():
     assert polyeig(np.zeros((2, 0, 0)), np.zeros((0, 0))).eigenvectors.shape == (2, 0, 0)
     w = polyeig_jit(*matrices(P).astype(np.float32)).eigenvalues
