@@ -102,8 +102,7 @@ def continuation(
 
     Errors: ε κ([A; τ]). Cost: about 4 Jacobians with a solve a point, one after the other.
     """
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"continuation: steps is a number of points, 1 or more, got {steps!r}")
+    check_steps(steps, "continuation")
     y0, p0 = _start(y0, p0, "continuation")
     if p0.shape or jnp.iscomplexobj(p0):
         raise ValueError(
@@ -313,6 +312,12 @@ def _units(F, z0, leaves, step):
     R = jnp.where(R > 0, R, 1)
     one = jnp.ones(1, z0.dtype)
     return rows**0.5 * jnp.concatenate([(np.sqrt(counts) * R)[where], one])
+
+
+def check_steps(steps, name: str) -> None:
+    """Raise unless it is a number of points."""
+    if not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"{name}: steps is a number of points, 1 or more, got {steps!r}")
 
 
 def groups(y: PyTree) -> np.ndarray:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from .._core._constant import constant
-from ._continuation import follow, groups
+from ._continuation import check_steps, follow, groups
 from ._equation import Equation, check_square, equation, unit_of_small, varying_as
 from ._root import root
 from ._solution import Solution
@@ -59,6 +59,7 @@ def homotopy(
     fn = eqx.filter_closure_convert(eqx.Partial(fn), y0, args)  # traced once
     problem = equation(fn, y0, args, "homotopy")
     check_square(problem, "homotopy")
+    check_steps(steps, "homotopy")
     unit = unit_of_small(problem, problem.unknowns.pack(y0))
     start = problem.unknowns.unpack(_end(problem, y0, step, steps))
     solver = line_search_newton(default_tolerance(y0))
