@@ -184,6 +184,8 @@ def on_manifold(objective: Equation, y: PyTree, manifold: PyTree, name: str) -> 
 
     def judge(x, polish):
         x, certificate = certify(problem, x, polish, minimum=False)
+        # Newton's step is along the tangent, and leaves the manifold by its square.
+        x = jnp.where(certificate.stationary, constant(pack(enter(unpack(x)))), x)
         J = jax.jacfwd(lambda x: problem.F(x, constant(problem.parameters)))(x)
         flat = jax.jacfwd(lambda v: pack(tangent(unpack(x), unpack(v))))(x)
         return x, _judged(certificate, _least(matmul(flat, matmul(J, flat)), x)), None

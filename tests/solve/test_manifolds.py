@@ -211,3 +211,13 @@ def test_bad_input():
         run_optax(lambda y, _: y.sum(), optax.sgd(0.1), np.ones((2, 3)), manifold=Stiefel())
     with pytest.raises(ValueError, match="expected a square matrix"):
         run_optax(lambda y, _: y.sum(), optax.sgd(0.1), np.ones((2, 3)), manifold=SPD())
+
+
+def test_on_the_sphere_to_the_last_digit():
+    """In single precision a step of Newton's along the tangent leaves it by its square, 1e-5."""
+    weights = jnp.array([1.0, 2.0, 4.0], jnp.float32)
+    f = lambda x, _: (weights * x * x).sum()  # noqa: E731
+    for start in np.random.default_rng(0).normal(size=(4, 3)):
+        y0 = jnp.asarray(start, jnp.float32)
+        x = run_optax(f, optax.adam(0.05), y0, manifold=Sphere()).value
+        assert abs(float(jnp.linalg.norm(x)) - 1) <= 4 * float(jnp.finfo(jnp.float32).eps)
