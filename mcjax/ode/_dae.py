@@ -52,7 +52,8 @@ def dae_solve(
 
     Args:
       f: (t, y, z, args) ↦ y'.
-      g: (t, y, z, args) ↦ as many numbers as z has, zero at the solution, in any units.
+      g: (t, y, z, args) ↦ as many numbers as z has, zero at the solution, in units such that
+        its rows are of one size.
       ts: (m,), the times of the solution, the first of which is that of y0.
       y0: initial state. z_guess: near the z that belongs to it, which is found. Pytrees of real arrays.
       solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`, from time to time; by default

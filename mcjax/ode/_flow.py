@@ -125,7 +125,7 @@ def tolerant(controller, dtype):
 def root_tolerance(controller, dtype):
     """rtol and atol of a root finder on a flow: those of its controller, or half of the digits.
 
-    A controller may have rtol = 0. A root has its rounding.
+    rtol is at least 100 eps: a controller's may be 0, and a root is known to rounding.
     """
     eps = float(jnp.finfo(dtype).eps)
     rtol, atol = (float(getattr(controller, name, eps**0.5)) for name in ("rtol", "atol"))

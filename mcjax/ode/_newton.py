@@ -1,4 +1,4 @@
-"""Newton's method that ends where the step is rounding, in any units.
+"""Newton's method that ends where the step is rounding, in any units of f, and of y but where it begins at 0.
 
     y ← y - s,      s = J(y)⁻¹ f(y).
 
@@ -38,7 +38,7 @@ def newton(equations: Callable, guess, size: Callable, rtol: float, max_steps: i
 
     def advance(state):
         f, push = jax.linearize(equations, state.y)
-        jacobian = jax.vmap(push, out_axes=1)(jnp.eye(len(f), dtype=f.dtype))
+        jacobian = jax.vmap(push, out_axes=1)(jnp.eye(len(f), dtype=state.y.dtype))
         step, again = jnp.linalg.solve(jacobian, jnp.stack([f, state.f], 1)).T
         y = state.y - step
         small = rtol**0.5 * jnp.maximum(_reach(jacobian, y), first)
@@ -50,7 +50,7 @@ def newton(equations: Callable, guess, size: Callable, rtol: float, max_steps: i
     def goes_on(state):
         return ~state.settled & jnp.isfinite(state.y).all() & (state.count < max_steps)
 
-    # The size of a state that goes to zero. Of one that begins there nobody knows it.
+    # The size of a state that goes to zero; 1 for one that begins there.
     first = jnp.where(guess == 0, 1, jnp.abs(guess))
     nothing = jnp.zeros_like(guess)
     # No step was there before the first: J counts as changed.
@@ -61,9 +61,8 @@ def newton(equations: Callable, guess, size: Callable, rtol: float, max_steps: i
 
 def _is_rounding(step, again, before, small, same):
     """Where a step is larger than its curvature makes it. One that is not small is a jump of f."""
-    change = jnp.abs(again - before)
-    size = jnp.abs(step)
-    return (change <= same * jnp.abs(before)) & (size > change) & (size <= small)
+    change, length = jnp.abs(again - before), jnp.abs(step)
+    return (change <= same * jnp.abs(before)) & (length > change) & (length <= small)
 
 
 def _reach(jacobian, y):

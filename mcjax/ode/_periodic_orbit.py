@@ -73,8 +73,8 @@ def periodic_orbit(
     Derivatives: in args and what f closes over. The guesses have none. Those of y are along the plane.
 
     Errors: the tolerance, times the condition of the Jacobian.
-    Cost: for every step of Newton's method the flow with n sensitivities. Source: Seydel, Practical
-      Bifurcation and Stability Analysis (2010), sections 7.1 to 7.3.
+    Cost: for every step of Newton's method the flow with n sensitivities; at the end eight flows.
+    Source: Seydel, Practical Bifurcation and Stability Analysis (2010), sections 7.1 to 7.3.
     """
     flow, guess, unravel = flow_of(
         f, 0.0, y_guess, args, solver, stepsize_controller, max_steps, adjoint

@@ -131,10 +131,8 @@ def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
     q = found.value / unit
     if bounded is None:
         check_polish(polish, "curve_fit")
-        solve, normal = (
-            linear_solve(None, on_singular, frozenset(), "curve_fit"),
-            normal_equation(problem),
-        )
+        solve = linear_solve(None, on_singular, frozenset(), "curve_fit")
+        normal = normal_equation(problem)
         q, certificate = certify(normal, q, polish, minimum=True)
         certificate = _unless_offset(certificate, problem, q)
         solution = attached(found, q, certificate, normal, solve, throw, None)
@@ -174,8 +172,8 @@ def _unless_offset(certificate: Certificate, problem: Equation, q) -> Certificat
     """Not stationary where r is not orthogonal to the columns of J = Q R (Bates and Watts 1981).
 
     JᵀJ has the square of J's condition: where J is nearly singular the normal equations lose what r has
-    along a column, and Qᵀ r does not. What converged has rounding there; 0.01 ‖r‖ is a tenth or so of a
-    standard error.
+    along a column, and Qᵀ r does not. What converged has rounding there; a tenth of a standard error is
+    0.1 ‖r‖/√(m - n). With bounds, r is not orthogonal to the columns of those that are active.
     """
     q, parameters = constant((q, problem.parameters))
     r, J = problem.F(q, parameters), jax.jacfwd(problem.F)(q, parameters)
@@ -183,7 +181,10 @@ def _unless_offset(certificate: Certificate, problem: Equation, q) -> Certificat
     pivots = jnp.abs(jnp.diag(R))
     rounding = 100 * jnp.finfo(r.dtype).eps * pivots.max() / pivots.min()
     size = jnp.maximum(jnp.sqrt((r**2).sum()), 1)  # of an exact fit r is rounding, below 1
-    offset = jnp.abs(matmul(Q.T, r[:, None])).max() > (0.01 + rounding) * size
+    offset = (
+        jnp.abs(matmul(Q.T, r[:, None])).max()
+        > (0.1 / max(len(r) - q.size, 1) ** 0.5 + rounding) * size
+    )
     status = STATUS.where(
         offset & certificate.stationary, STATUS.not_stationary, certificate.status
     )

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from .._core._constant import constant
+from .._core._power_of_two import power_of_two
 from ._equation import Equation
 
 
@@ -16,10 +17,10 @@ def of_size_one(residuals: Equation, y) -> tuple[Equation, jax.Array]:
 
     def F(p, parameters):
         *rest, exponent = parameters
-        return residuals.F(p, tuple(rest)) * _power(-exponent, p.dtype)
+        return residuals.F(p, tuple(rest)) * power_of_two(-exponent, p.dtype)
 
     scaled = residuals._replace(F=F, parameters=(*residuals.parameters, exponent))
-    return scaled, constant(y) * _power(-exponent, y.dtype)
+    return scaled, constant(y) * power_of_two(-exponent, y.dtype)
 
 
 def in_units(residuals: Equation, p, y) -> Equation:
@@ -33,7 +34,7 @@ def in_units(residuals: Equation, p, y) -> Equation:
 
     def F(q, parameters):
         *rest, unit, s = parameters
-        return residuals.F(q * _power(unit, q.dtype), tuple(rest)) * _power(-s, q.dtype)
+        return residuals.F(q * power_of_two(unit, q.dtype), tuple(rest)) * power_of_two(-s, q.dtype)
 
     return residuals._replace(
         F=F, aux=lambda q, parameters: None, parameters=(*residuals.parameters, unit, s)
@@ -49,14 +50,10 @@ def _norm(x):
 
 def unit_of(problem: Equation, dtype):
     """The unit of q, of a problem made by `in_units`."""
-    return _power(problem.parameters[-2], dtype)
+    return power_of_two(problem.parameters[-2], dtype)
 
 
 def _exponent(size):
     """The power of two next to a size; 0 for 0 and what is not finite."""
     usable = (size > 0) & jnp.isfinite(size)
     return jnp.round(jnp.log2(jnp.where(usable, size, 1))).astype(jnp.int32)
-
-
-def _power(exponent, dtype):
-    return jnp.exp2(exponent.astype(dtype))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from ..linalg import lstsq, norm
 from ._vector import inexact
@@ -34,18 +34,18 @@ def proximal_residual(fn: Callable, prox: Callable) -> Callable:
     return residual
 
 
-def prox_l1(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
+def prox_l1(x: Inexact[Array, "..."], weight: float | Array = 1.0) -> Inexact[Array, "..."]:
     """Soft threshold, the proximal map of weight Σ |x|, x real or complex: x less weight in size, or 0."""
     x = inexact(x, "prox_l1")
     if jnp.iscomplexobj(x):
-        weight = jnp.broadcast_to(weight, x.shape)[..., None]
-        return prox_l2(x[..., None], weight)[..., 0]
+        x, weight = jnp.broadcast_arrays(x, weight)
+        return prox_l2(x[..., None], weight[..., None])[..., 0]
     weight = jnp.asarray(weight, x.dtype)
     short = _short(x, weight, x)
     return jnp.where(x > weight, x - weight, jnp.where(x < -weight, x + weight, short))
 
 
-def prox_l2(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array, "..."]:
+def prox_l2(x: Inexact[Array, "..."], weight: float | Array = 1.0) -> Inexact[Array, "..."]:
     """The proximal map of weight ‖x‖, over the last axis: x shorter by weight, or 0 (group lasso)."""
     x = inexact(x, "prox_l2")
     weight = jnp.asarray(weight, x.real.dtype)
@@ -57,7 +57,7 @@ def prox_l2(x: Float[Array, "..."], weight: float | Array = 1.0) -> Float[Array,
 
 
 def _short(x, weight, size):
-    """What is not longer than the weight: 0, x where that is 0 too, NaN where one of them is NaN."""
+    """The result where |x| is at most the weight: 0; x itself if the weight is 0; NaN if either is NaN."""
     unknown = jnp.isnan(size) | jnp.isnan(weight)
     return jnp.where(weight == 0, x, jnp.where(unknown, jnp.nan, jnp.zeros_like(x)))
 

@@ -64,7 +64,7 @@ def inexact(tree: PyTree, name: str) -> PyTree:
 def arrays(tree: PyTree) -> PyTree:
     """The tree with its NumPy arrays, Python numbers that are traced, and NaN, as jax arrays.
 
-    Equinox compares Python numbers, and NaN is not what it was.
+    Equinox compares Python numbers by ==, and NaN is not equal to itself.
     """
     return jax.tree.map(lambda x: jnp.asarray(x) if _is_numpy(x) or _is_nan(x) else solid(x), tree)
 

@@ -106,3 +106,5 @@ def test_complex_numbers():
     z = jnp.array([3 + 4j, 0.1 + 5j, 0.3 - 0.4j])
     true = [(1 - 1 / 5) * (3 + 4j), (1 - 1 / abs(0.1 + 5j)) * (0.1 + 5j), 0]
     np.testing.assert_allclose(prox_l1(z, 1.0), true, rtol=4 * EPS)
+    weights = jnp.array([[1.0], [0.0]])
+    np.testing.assert_allclose(prox_l1(jnp.stack([z, z]), weights), [true, z], rtol=4 * EPS)

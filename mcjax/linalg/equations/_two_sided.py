@@ -23,7 +23,8 @@ leaves undone steps of refinement do, so that all give the same X, on any device
    M is singular where it has a singular value 0, which rounding leaves at eps ‖M‖; the eigenvalues of a
    defective M are much farther from 0. So its least singular value is estimated: from a P without a
    pattern X = M⁻¹ P, and ‖X‖ is about ‖P‖ over that and √(n m). A real equation is solved for Q + iδP,
-   as its factors are complex anyway; with δ² = eps neither part disturbs the other.
+   as its factors are complex anyway; with δ² = eps neither part disturbs the other. A complex one takes
+   a second sweep.
 
 Rounding is measured by ‖A‖, which a unit of one unknown may make as large as it likes. So 2 and 3 see
 A = D Â D⁻¹ with Â balanced, D diagonal (Osborne 1960), and X̂ = D⁻¹ X F. They are refined, at most twice,
@@ -194,7 +195,7 @@ class TwoSided:
         matrices = [A / d[:, None] * d[None, :] for A, d in zip(matrices, scales, strict=True)]
         sizes = (size(A).real for A in (matrices[0], matrices[-1]))
         *units, unit = (u.astype(matrices[0].dtype) for u in self.units(*sizes))
-        matrices = [A / u for A, u in zip(matrices, units, strict=False)]
+        matrices = [A / u for A, u in zip(matrices, units[: len(matrices)], strict=True)]
         contractions, into, p = self.contraction(matrices)
         doubled, steps = powers(contractions)
         none = [no_form(A) for A in matrices]
@@ -325,7 +326,7 @@ sylvester = TwoSided(
         matrix=shifted, from_left=lambda T, v: -v, from_below=lambda T, Y, S: -matmul(T, Y)
     ),
     size=lambda a, b: a + b,
-    units=lambda a, b: 3 * (jnp.maximum(a, b),),
+    units=lambda a, b: (jnp.maximum(a, b),) * 3,
 )
 stein = TwoSided(
     terms=lambda A, B, X: (X, -matmul(matmul(A, X), B)),

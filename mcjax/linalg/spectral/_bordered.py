@@ -92,7 +92,7 @@ def jacobian(f, x):
 
 @jax.custom_jvp
 def only_if(exists, x):
-    """x, whose derivative is NaN, all of it, unless it exists, or vanishes."""
+    """x, whose tangents other than 0 become NaN unless it exists."""
     return x
 
 
@@ -103,7 +103,7 @@ def _only_if_jvp(primals, tangents):
 
 
 def _forbidden(exists, x):
-    """x if it exists; if not a linear map, 0 ↦ 0 and all else to NaN, as is its transpose.
+    """x if it exists; else 0 ↦ 0, and anything else to NaN. To JAX a linear map, its own transpose.
 
     Times NaN would be another, but its transpose makes NaN of the 0 of a loss that uses no x.
     """

@@ -6,10 +6,10 @@ The basis Q, B-orthonormal, grows by blocks: the next is what is left of S times
 of Q is taken out of it, twice. Rayleigh and Ritz: eigenpairs (θ, y) of H = Qᴴ B S Q give ν = θ, v = Q y.
 A basis that is full is replaced by its best vectors, and the last block goes on from there (Wu and
 Simon 2000). S Q = Q H + R L, with R what S leaves of a block outside the basis and L (`link`) zero but
-for one block, or, after a restart, the last rows of the y; R L y is the residual. What rounding and T
-do to S is of the size of eps times the condition, and of rank one if one eigenvalue is alone at the
-end: both triangles of H are computed, for then the mean of H and Hᴴ has no part of it that would turn
-the other eigenvectors. One of them, mirrored, would.
+for one block, or, after a restart, the last rows of the y; R L y is the residual. Errors of S are
+eps times its condition, and of rank one where one eigenvalue is far larger than the others. So both
+triangles of H are computed: in the mean of H and Hᴴ such errors do not turn the other eigenvectors; in
+one triangle, mirrored, they do.
 
 A block has one vector more than there are pairs wanted. A single vector would miss repeated
 eigenvalues: its Krylov space holds one vector of each. The one more tells whether the last pair wanted

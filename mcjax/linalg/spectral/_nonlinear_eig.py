@@ -8,7 +8,8 @@ w and u its vectors, and f', f'' those of f = -wᴴ(...) in
 
 M⁺ the inverse without σ. Where several singular values are 0, λ is a root to all of them. Newton's
 correction |f / f'| has two units. One is |λ|; the other, for roots at 0, is the length 2 |f' / f''| over
-which f' changes (Smale): where f falls for ever, as exp λ does and 1/λ, it is as large as they are.
+which f' changes (Smale). Where f only decays, as exp λ and 1/λ do, that length is no larger than the
+corrections, so that they never count as small.
 """
 
 from collections.abc import Callable
@@ -66,8 +67,8 @@ def nonlinear_eig(
 
     Returns:
       (λ, v, residual, converged), v of length 1 with its largest component real and positive.
-      The residual is in units of M and λ M' at the λ found. Converged means that it is rounding, and
-      that another step would not move λ, be it large, small or 0. Derivatives exist in all modes and at
+      The residual is in units of M and λ M' at the λ found. Converged: it is rounding, and another step
+      would not change λ, whatever its size. Derivatives exist in all modes and at
       every order. They are NaN where the eigenvalue is double to rounding, in units of λ or, where it
       is close to 0, of the length over which M changes. NaN throughout where the iteration did not
       converge.
@@ -98,7 +99,8 @@ def nonlinear_eig(
     v0 = lax.stop_gradient(jnp.asarray(v0, dtype))
     s, v = _iterated(matrix, guessed, v0 / length(v0).astype(dtype), maxiter)
     taylor = lax.stop_gradient(_taylor(matrix, s))
-    v, residual, converged = _verdict(taylor, s, v)
+    guessed_size = length(lax.stop_gradient(matrix(guessed)))
+    v, residual, converged = _verdict(taylor, s, v, guessed_size)
     scale, unit = _units(taylor, s)
     safe = jnp.where(converged, s, guessed)
     root = differentiable(matrix, safe, v, scale, unit, converged)
@@ -108,7 +110,7 @@ def nonlinear_eig(
 
 
 def _iterated(matrix, s, v, maxiter):
-    """(s, v) after as many of Newton's steps as lead on, not differentiable."""
+    """(s, v) after as many of Newton's steps as lead on, without derivatives."""
     eps = float(jnp.finfo(v.dtype).eps)
 
     def newton(F, x):
@@ -146,8 +148,11 @@ def _taylor(matrix, s):
     return matrix(s), first(s), derivative(first)(s)
 
 
-def _verdict(taylor, s, v):
-    """v, the residual, and whether there is a root: it is rounding, and Newton's method stands still."""
+def _verdict(taylor, s, v, guessed):
+    """v, the residual, and whether there is a root: it is rounding, and Newton's method stands still.
+
+    guessed: ‖M‖ at the guess.
+    """
     n, eps, distance = len(v), float(jnp.finfo(v.dtype).eps), jnp.abs(s[0])
     M0, M1, _ = taylor
     W, sizes, Uh = jnp.linalg.svd(M0)
@@ -155,12 +160,14 @@ def _verdict(taylor, s, v):
     reach = jnp.maximum(length(M0), length(M1) * distance)
     zero = sizes <= (limit * reach if n > 1 else jnp.inf)
     correction, change = _reduced(taylor, W, sizes, Uh, zero)
-    unit = jnp.fmax(distance, change)  # a NaN is none
+    # Where M'' = 0 there is no such length; M is a line, and as long as from the guess to 0.
+    line = guessed / length(M1)
+    unit = jnp.fmax(distance, jnp.where(jnp.isinf(change), line, change))
     if n == 1:  # M = 0 at a root, and has no size but that of M' times the unit
         residual = _ratio(correction, unit)
         return v, residual, residual <= limit
     image = length(matmul(M0, v[:, None]))
-    v = jnp.where(image <= limit * reach, v, Uh[-1].conj())  # late where λ is triple
+    v = jnp.where(image <= limit * reach, v, normalized(Uh[-1].conj()))  # late where λ is triple
     residual = _ratio(matmul(M0, v[:, None]), reach)
     known = correction <= _KNOWN * eps ** (1 / 3) * unit
     return v, residual, (residual <= limit) & known

@@ -115,3 +115,12 @@ def test_dtypes_mix():
     X = solve_discrete_lyapunov(2 * np.eye(3, dtype=int), 3j * np.eye(3))
     assert X.dtype == complex
     assert_relative(X, -1j * np.eye(3), 1e-15)
+
+
+def test_more_than_one_block():
+    """Eigenvalues on both sides of the circle, so columns are solved for, in blocks of rows."""
+    n = 100
+    A, Q = np.random.default_rng(0).normal(size=(2, n, n)) / 8
+    X = np.asarray(jax.jit(solve_discrete_lyapunov)(A, Q))
+    sizes = np.abs(X) + np.abs(A) @ np.abs(X) @ np.abs(A.T) + np.abs(Q)
+    assert (np.abs(X - A @ X @ A.T - Q) <= 64 * np.finfo(float).eps * sizes.max()).all()

@@ -166,3 +166,15 @@ def test_dtypes_mix():
     X = solve_sylvester(GENERAL["spd"], B.astype(complex), np.ones((4, 2), int))
     assert X.dtype == complex
     assert_relative(X, scipy.linalg.solve_sylvester(GENERAL["spd"], B, np.ones((4, 2))), 1e-13)
+
+
+@pytest.mark.parametrize("phase", [1, 1j])
+def test_more_than_one_block(phase):
+    """No line parts the spectra, so columns are solved for, in blocks of rows that do not divide n."""
+    n, m = 100, 35
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(n, n)) / 10 * phase, rng.normal(size=(m, m)) / 6
+    Q = rng.normal(size=(n, m)) + 0 * A[0, 0]
+    X = np.asarray(compiled(A, B, Q))
+    sizes = np.abs(A) @ np.abs(X) + np.abs(X) @ np.abs(B)
+    assert (np.abs(A @ X + X @ B - Q) <= 64 * np.finfo(float).eps * sizes.max()).all()

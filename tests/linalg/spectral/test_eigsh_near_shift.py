@@ -48,6 +48,20 @@ def test_value_and_gradient(n, least):
         assert np.linalg.norm(gradient - slopes) <= 50 * accuracy * np.linalg.norm(slopes)
 
 
+@pytest.mark.parametrize("sigma", [0.0, 1e-16, -2e-16])
+def test_a_shift_that_is_an_eigenvalue(sigma):
+    """Of the path's Laplacian, 4 sin²(j π / 2n): no pair but that of 0 is known, and none is made up."""
+    n = 30
+    A = 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
+    A[0, 0] = A[-1, -1] = 1
+    found = eigsh(A, 3, sigma=sigma)
+    true = 4 * np.sin(np.arange(3) * np.pi / (2 * n)) ** 2
+    right = np.abs(found.eigenvalues - true) < 1e-9
+    assert (right | ~found.converged).all() and (
+        np.isnan(found.eigenvalues) == ~found.converged
+    ).all()
+
+
 def test_always_converges():
     """Whether the residual is rounding is not left to one sample of rounding."""
     found = jax.jit(lambda A: eigsh(A, 3, sigma=0.0).converged)

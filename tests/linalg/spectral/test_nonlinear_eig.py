@@ -15,6 +15,8 @@ B = np.array([[-2.0, 1.0], [4.0, -1.0]])
 E = np.array([[1.0, 2.0], [-1.0, 0.5]])
 START = -1.5
 
+EPS = float(jnp.finfo(float).eps)
+
 
 def delay(s, A, B, tau):
     """x' = A x + B x(t - τ): λ I - A - B exp(-λ τ) (Jarlebring 2008)."""
@@ -121,7 +123,7 @@ def test_any_unit():
     r = np.sqrt(k * k + 4)
     x = np.sqrt((3 * k - r) / 2)
     for unit in 10.0 ** np.array([-150, -30, -12, -9, -8, 0, 8, 15, 30, 150]):
-        np.testing.assert_allclose(coupled(k, unit), [x, (3 - k / r) / (4 * x)], rtol=1e-15)
+        np.testing.assert_allclose(coupled(k, unit), [x, (3 - k / r) / (4 * x)], rtol=20 * EPS)
 
 
 def test_circuit():
@@ -148,12 +150,20 @@ def test_garbage_is_no_root():
         (lambda s: s * np.eye(2) - P - Q * jnp.exp(-s), -60.0),
         (lambda s: jnp.exp(s).reshape(1, 1), 1.0),
         (lambda s: (1 / (1 + s**2)).reshape(1, 1), 1.0),
+        (lambda s: (jnp.abs(s) + 1).reshape(1, 1), 0.5),  # M'' = 0
+        (lambda s: (2 + 0 * s).reshape(1, 1), 0.5),  # M' = 0
     ]
     for M, guess in cases:
         found = nonlinear_eig(M, guess)
-        assert not found.converged and found.residual > 0.01
+        assert not found.converged and not found.residual <= 0.01
         assert_nan(found.eigenvalue)
         assert_nan(found.eigenvector)
+
+
+def test_no_steps_no_root():
+    """Of a line M tells what is left, and has no second unit."""
+    found = nonlinear_eig(lambda s: (s - 2).reshape(1, 1), 1.0, maxiter=0)
+    assert not found.converged and found.residual >= 0.5
 
 
 def test_null_direction_that_falls_for_ever():
@@ -173,7 +183,7 @@ def test_roots_at_zero():
 
     found = balance(0.2)
     assert found.converged and abs(found.eigenvalue) < 1e-16
-    np.testing.assert_allclose(jax.grad(lambda a: balance(a).eigenvalue)(0.2), -1, rtol=1e-15)
+    np.testing.assert_allclose(jax.grad(lambda a: balance(a).eigenvalue)(0.2), -1, rtol=20 * EPS)
     V = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
     singular = V @ np.diag([0.0, 1.0, 2.0, 3.0]) @ V.T
     for guess in (0.0, 0.1):
@@ -200,6 +210,8 @@ def test_multiple_roots_have_values_only():
 
         found = near(V @ J @ V.T)
         assert found.converged
+        largest = found.eigenvector[jnp.argmax(jnp.abs(found.eigenvector))]
+        assert largest.real > 0 and largest.imag == 0
         assert abs(found.eigenvalue - 1) < 10 * (n * 2.2e-16) ** (1 / digits)
         assert_nan(jax.grad(lambda X: near(X).eigenvalue)(V @ J @ V.T))
 
@@ -214,7 +226,7 @@ def test_lost_guesses_do_not_spoil_the_others():
 
     (value, converged), slope = jax.value_and_grad(total, has_aux=True)(2.0)
     np.testing.assert_array_equal(converged, [True, False])
-    np.testing.assert_allclose([value, slope], [2, 1], rtol=1e-15)
+    np.testing.assert_allclose([value, slope], [2, 1], rtol=20 * EPS)
 
 
 def test_bad_input():

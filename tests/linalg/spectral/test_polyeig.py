@@ -161,7 +161,9 @@ def test_semisimple_pairs_do_not_spoil_the_others():
         return polyeig(jnp.diag(jnp.stack([k, 2.0, 2.0])), -np.eye(3)).eigenvalues.real
 
     least = lambda k: jnp.sort(values(k))[0]  # noqa: E731
-    np.testing.assert_allclose([jax.grad(least)(1.0), jax.jacfwd(least)(1.0)], 1, rtol=1e-15)
+    np.testing.assert_allclose(
+        [jax.grad(least)(1.0), jax.jacfwd(least)(1.0)], 1, rtol=20 * float(jnp.finfo(float).eps)
+    )
     np.testing.assert_array_equal(np.isnan(jax.jacrev(values)(1.0)), values(1.0) == 2)
 
 
