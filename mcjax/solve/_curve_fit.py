@@ -35,7 +35,7 @@ from .._core._matmul import matmul
 from ..linalg import qr
 from ._certificate import STATUS, Certificate, certify
 from ._constrained import finish
-from ._equation import Equation, equation, normal_equation
+from ._equation import Equation, equation, normal_equation, varying_as
 from ._fit_result import (
     Fit,
     Noise,
@@ -196,16 +196,18 @@ def _half_square(problem: Equation):
 
 
 def _search(residuals: Equation, p0, bounded, solver, max_steps) -> optx.Solution:
-    """The lower χ² of two runs: in units of 1, and of |p0|."""
+    """The lower χ² of two runs, in units of 1 and of |p|; and of two more from there.
+
+    A solver that crept along a valley may stop in it. Begun again it forgets how short its steps were.
+    """
     parameters = constant(residuals.parameters)
-    own = jnp.where(p0 == 0, 1, jnp.abs(p0)).astype(p0.dtype)
     inner, outer = _linear() if bounded is None else _folded(*bounded)
 
-    def run(unit):
+    def run(p, unit):
         found = optx.least_squares(
             lambda t, a: residuals.F(outer(t.astype(p0.dtype), a[0]), a[1]).astype(t.dtype),
             solver,
-            inner(p0, unit).astype(jnp.result_type(float)),  # as solvers of optimistix expect
+            inner(p, unit).astype(jnp.result_type(float)),  # as solvers of optimistix expect
             (unit, parameters),
             max_steps=max_steps,
             throw=False,
@@ -213,9 +215,15 @@ def _search(residuals: Equation, p0, bounded, solver, max_steps) -> optx.Solutio
         p = outer(found.value.astype(p0.dtype), unit)
         return p, found.result, found.stats["num_steps"], (residuals.F(p, parameters) ** 2).sum()
 
-    p, result, steps, chi2 = lax.map(run, jnp.stack([jnp.ones_like(own), own]))
-    best = jnp.argmin(jnp.where(jnp.isnan(chi2), jnp.inf, chi2))
-    p, result, steps = jax.tree.map(lambda a: a[best], (p, result, steps))
+    def again(p, _):
+        own = jnp.where(p == 0, 1, jnp.abs(p)).astype(p0.dtype)
+        found = lax.map(lambda unit: run(p, unit), jnp.stack([jnp.ones_like(own), own]))
+        best = jnp.argmin(jnp.where(jnp.isnan(found[-1]), jnp.inf, found[-1]))
+        found = jax.tree.map(lambda a: a[best], found)
+        return found[0], found
+
+    p, found = lax.scan(again, varying_as(p0, parameters), None, length=2)
+    result, steps = jax.tree.map(lambda a: a[-1], found[1]), found[2].sum()
     return optx.Solution(p, result, None, {"num_steps": steps}, None)
 
 
