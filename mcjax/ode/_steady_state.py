@@ -2,8 +2,8 @@
 
     f_y dy = -f_θ dθ,        a linear equation with the Jacobian J = f_y, solved forwards or transposed.
 
-The root is differentiated so, whatever iteration found it. Small disturbances grow
-like e^{λ t}, λ the eigenvalues of J, which move with the equilibrium.
+The root is differentiated by this equation, whatever iteration found it. Small disturbances grow like
+e^{λ t}, λ the eigenvalues of J, which move with the equilibrium.
 """
 
 from collections.abc import Callable

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from .._core._constant import constant
+from .._core._matmul import norm
 from .._core._power_of_two import power_of_two
 from ._equation import Equation
 
@@ -29,8 +30,8 @@ def in_units(residuals: Equation, p, y) -> Equation:
     p, parameters = constant((p, residuals.parameters))
     r, J = residuals.F(p, parameters), jax.jacfwd(residuals.F)(p, parameters)
     floor = jnp.finfo(p.dtype).eps ** 0.5 * jnp.sqrt((y**2).mean())
-    s = _exponent(jnp.maximum(_norm(r) / len(r) ** 0.5, floor))
-    unit = s - _exponent(_norm(J))
+    s = _exponent(jnp.maximum(norm(r[None])[0, 0] / len(r) ** 0.5, floor))
+    unit = s - _exponent(norm(J.T[:, None])[:, 0, 0])
 
     def F(q, parameters):
         *rest, unit, s = parameters
@@ -39,13 +40,6 @@ def in_units(residuals: Equation, p, y) -> Equation:
     return residuals._replace(
         F=F, aux=lambda q, parameters: None, parameters=(*residuals.parameters, unit, s)
     )
-
-
-def _norm(x):
-    """Of columns, whose squares may be out of range."""
-    largest = jnp.abs(x).max(0, keepdims=True)
-    largest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
-    return largest[0] * jnp.sqrt(((x / largest) ** 2).sum(0))
 
 
 def unit_of(problem: Equation, dtype):

@@ -45,9 +45,8 @@ def sweep(column: Column, T, S, Q):
         R = _rows(column, D, S, R + column.from_below(beside, Y, S))
         return lax.dynamic_update_slice(Y, R, (start, zero(start))), None
 
-    starts = jnp.maximum(
-        jnp.arange(n - height, -height, -height), 0
-    )  # the topmost may overlap the one below
+    # The topmost may overlap the one below.
+    starts = jnp.maximum(jnp.arange(n - height, -height, -height), 0)
     return lax.scan(block, Q * 0, starts)[0]
 
 
