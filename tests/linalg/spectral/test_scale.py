@@ -1,5 +1,7 @@
 """Functions that no unit of the matrix changes, or as a power of it: values and derivatives far from 1."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,7 @@ def assert_homogeneous(f, A, size, dtype):
     """f(c A) = f(A): its derivatives at c A along c E are those at A along E, in 64 bits."""
     E = np.random.default_rng(1).normal(size=A.shape)
 
+    @partial(jax.jit, static_argnums=(0, 1))
     def taylor(c, dtype):
         A_, E_ = (jnp.asarray(X * c, dtype) for X in (A, E))
 
