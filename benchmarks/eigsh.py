@@ -90,13 +90,15 @@ def mcjax(K, m, k, largest):
 
     from mcjax.linalg import eigsh
 
+    K = jnp.asarray(K)
     mass = lineax.DiagonalLinearOperator(jnp.asarray(m))
 
     def pairs(theta):
         if largest:
             multiply = lambda x: K @ x + theta * x  # noqa: E731
             return eigsh(multiply, k, B=mass, which="LA", v0=m, solve=lambda x: x / m)[:2]
-        return eigsh(K + jnp.diag(theta), k, B=mass, sigma=0.0)[:2]
+        stiffness = lineax.MatrixLinearOperator(K) + lineax.DiagonalLinearOperator(theta)
+        return eigsh(stiffness, k, B=mass, sigma=0.0)[:2]
 
     return pairs
 

@@ -25,7 +25,7 @@ from ..._core._power_of_two import nearest
 from ._clusters import OFF, SPREAD, cluster_mean, has_twin, inside, spread_violation
 from ._decomposition import diagonal, embed
 from ._lanczos import Lanczos, scattered
-from ._operator import Dense, Operator, example_of, function_of, is_operator, of_function
+from ._operator import Operator, dense, example_of, is_operator, of_function
 from ._partial import Problem, solve_problem
 
 _WHICH = ("LM", "LA", "SA")
@@ -117,8 +117,7 @@ def eigsh(
 
 
 def _single(pencil, k, which, sigma, solve, v0, tol, maxiter) -> Eigsh:
-    A, B = pencil
-    example = _example(A, v0)
+    example = _example(pencil[0], v0)
     n, dtype = example.shape[0], example.dtype
     real = jnp.finfo(dtype).dtype
     if not counts(k, 0, n):
@@ -130,12 +129,13 @@ def _single(pencil, k, which, sigma, solve, v0, tol, maxiter) -> Eigsh:
     if not k:
         none = jnp.zeros(0, real)
         return Eigsh(none, jnp.zeros((n, 0), dtype), none, none > 0)
-    (A, a), (B, b) = (_in_units(_operator(X, example), real) for X in (A, B))
+    (A, a), (B, b) = (_operator(X, example, real) for X in pencil)
     if sigma is not None:
         sigma = lax.stop_gradient(jnp.asarray(sigma, real)) * (b / a)
-    T = _inverse(A, B, sigma, solve, example, b if sigma is None else a)
+    unit = b if sigma is None else a
+    T = _inverse(A, B, sigma) if solve is None else _given(solve, example, unit)
     tol = float(tol or 64 * jnp.finfo(dtype).eps)
-    operators = [Operator(None, ()) if x is None else x for x in (A, B, T)]
+    operators = [Operator(None, (), None) if x is None else x for x in (A, B, T)]
     problem = Problem(
         tuple(x.program for x in operators),
         tuple(len(x.parameters) for x in operators),
@@ -156,25 +156,20 @@ def _example(A, v0):
     return example_of(A, v0, "eigsh")
 
 
-def _operator(A, example):
+def _operator(A, example, real):
+    """The operator, and its unit: of an array a power of four near its largest entry, which it is divided
+    by. B⁻¹A stays in range so."""
+    one = jnp.ones((), real)
     if A is None:
-        return None
-    if isinstance(A, jax.Array):
-        if A.shape[-1:] != example.shape:
-            raise ValueError(
-                f"eigsh: B has shape {A.shape}, but A acts on vectors of shape {example.shape}"
-            )
-        return Operator(Dense(), (A.astype(example.dtype),))
-    return of_function(function_of(A), example, "eigsh")
-
-
-def _in_units(X, dtype):
-    """An array in the unit of its largest entry, a power of four; and that unit. B⁻¹A stays in range so."""
-    if X is None or not isinstance(X.program, Dense):
-        return X, jnp.ones((), dtype)
-    (matrix,) = X.parameters
-    unit = nearest(lax.stop_gradient(jnp.abs(matrix).max()), 2) ** 2
-    return X._replace(parameters=(matrix / unit.astype(matrix.dtype),)), unit
+        return None, one
+    if not isinstance(A, jax.Array):
+        return of_function(A, example, "eigsh"), one
+    if A.shape[-1:] != example.shape:
+        raise ValueError(
+            f"eigsh: B has shape {A.shape}, but A acts on vectors of shape {example.shape}"
+        )
+    unit = nearest(lax.stop_gradient(jnp.abs(A).max()), 2) ** 2
+    return dense((A / unit.astype(A.dtype)).astype(example.dtype)), unit.astype(real)
 
 
 def _start(example, k, v0):
@@ -186,24 +181,24 @@ def _start(example, k, v0):
     return block.at[:, 0].set(lax.stop_gradient(jnp.asarray(v0, example.dtype)))
 
 
-def _inverse(A, B, sigma, solve, example, unit):
-    """T, the inverse of A - σB or of B, of `solve` in its unit, or None for the identity."""
-    if solve is not None:
-        scaled = unit.astype(example.dtype)
-        T = of_function(lambda x: solve(x) * scaled, example, "eigsh: solve")
-        return T._replace(parameters=lax.stop_gradient(T.parameters))
+def _given(solve, example, unit):
+    """T by `solve`, in its unit."""
+    scaled = unit.astype(example.dtype)
+    T = of_function(lambda x: solve(x) * scaled, example, "eigsh: solve")
+    return T._replace(parameters=lax.stop_gradient(T.parameters))
+
+
+def _inverse(A, B, sigma):
+    """T, the inverse of A - σB or of B, or None for the identity."""
     if sigma is None:
         if B is None:
             return None
-        matrix = B.program.matrix(example, *B.parameters)
+        matrix = B.matrix()
     else:
-        matrix = A.program.matrix(example, *A.parameters)
-        shift = sigma.astype(example.dtype)
-        if B is None:
-            matrix = add_diagonal(matrix, -shift)
-        else:
-            matrix = matrix - shift * B.program.matrix(example, *B.parameters)
-    return Operator(Dense(), evaluate(_inverted, lax.stop_gradient(matrix)))
+        matrix = A.matrix()
+        shift = sigma.astype(matrix.dtype)
+        matrix = add_diagonal(matrix, -shift) if B is None else matrix - shift * B.matrix()
+    return dense(*evaluate(_inverted, lax.stop_gradient(matrix)))
 
 
 def _inverted(M):
@@ -211,7 +206,7 @@ def _inverted(M):
     return (hermitian_part(jnp.linalg.inv(M)),)
 
 
-def _audited(w, V, S, _nu, _accuracy, same, _cut, converged, residuals) -> Eigsh:
+def _audited(w, V, S, _nu, _accuracy, same, _cut, converged, residuals, *_next_ones) -> Eigsh:
     """NaN for pairs that have not converged, and for derivatives that do not exist."""
     k = len(w)
     w0, V0 = lax.stop_gradient((w, V))

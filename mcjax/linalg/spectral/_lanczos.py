@@ -67,10 +67,10 @@ class Pencil(NamedTuple):
 
 
 class Ritz(NamedTuple):
-    nu: jax.Array  # the best first, one more than wanted where n allows
+    nu: jax.Array  # all that a restart keeps, the best first
     X: jax.Array
     scale: jax.Array  # ‖S‖, from inside
-    residual: jax.Array  # ‖S x - ν x‖_B
+    residual: jax.Array  # ‖S x - ν x‖_B of the first: those wanted and, where n allows, one more
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Lanczos:
             Y = Y[:, :kept]
             X = matmul(Q, Y)
             residual = pencil.size(matmul(rest, Y[-p:, :p]))
-            ritz = Ritz(theta[:p], X[:, :p], jnp.abs(theta).max(), residual)
+            ritz = Ritz(theta[:kept], X, jnp.abs(theta).max(), residual)
             Q = jnp.zeros_like(Q).at[:, :kept].set(X)
             H = jnp.diag(jnp.where(jnp.arange(length) < kept, theta, 0)).astype(H.dtype)
             link = jnp.zeros_like(link).at[:, :kept].set(Y[-p:])
@@ -133,7 +133,7 @@ class Lanczos:
 
         zeros = jnp.zeros_like(start[0].real)
         zero = jnp.zeros_like(start[0, 0], dtype="int32")
-        none = Ritz(zeros, start, zeros[0], zeros + jnp.inf)
+        none = Ritz(jnp.tile(zeros, 2), jnp.tile(start, 2), zeros[0], zeros + jnp.inf)
         state = (Q, H, start, H[:p], zero + 1, zero, zero, none)
         return lax.while_loop(unfinished, cycle, state)[-1]
 
@@ -148,8 +148,8 @@ class Lanczos:
         L = jnp.linalg.cholesky(pencil.B(unit))
         Q = lax.linalg.triangular_solve(L, unit, left_side=True, lower=True).mT.conj()
         theta, Y = self._ordered(pencil.project(pencil.S(Q), Q))
-        X = matmul(Q, Y[:, :p])
-        return Ritz(theta[:p], X, jnp.abs(theta).max(), jnp.zeros_like(theta[:p]))
+        X = matmul(Q, Y[:, : 2 * p])
+        return Ritz(theta[: 2 * p], X, jnp.abs(theta).max(), jnp.zeros_like(theta[:p]))
 
     def _ordered(self, H):
         """Eigenpairs of H, the wanted first; NaN for one that is not finite."""

@@ -19,17 +19,16 @@ from ..functions._funm import Program
 class Operator(NamedTuple):
     program: Callable | None  # (X, *parameters) ↦ A X; None: the identity
     parameters: tuple
+    matrix: Callable | None  # () ↦ A
 
 
-@dataclass(frozen=True)
-class Dense:
-    """An array A, its only parameter."""
+def dense(A: jax.Array) -> Operator:
+    """The operator of an array."""
+    return Operator(_multiply, (A,), lambda: A)
 
-    def __call__(self, X, A):
-        return matmul(A, X)
 
-    def matrix(self, example, A):
-        return A
+def _multiply(X, A):
+    return matmul(A, X)
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,10 @@ class Columns:
     def __call__(self, X, *parameters):
         return jax.vmap(lambda x: self.vector(x, *parameters), -1, -1)(X)
 
-    def matrix(self, example, *parameters):
-        return self(jnp.eye(example.shape[0], dtype=example.dtype), *parameters)
 
-
-def of_function(function: Callable, example: jax.ShapeDtypeStruct, name: str) -> Operator:
-    """The operator of a linear function of vectors like the example."""
+def of_function(A, example: jax.ShapeDtypeStruct, name: str) -> Operator:
+    """The operator of a linear function of vectors like the example, or of lineax's."""
+    function = function_of(A)
     out = jax.eval_shape(function, example)
     if (getattr(out, "shape", None), getattr(out, "dtype", None)) != (example.shape, example.dtype):
         raise ValueError(
@@ -54,7 +51,15 @@ def of_function(function: Callable, example: jax.ShapeDtypeStruct, name: str) ->
             f"to the same, but it returned {out}; the start vector v0 tells shape and type"
         )
     closed = jax.make_jaxpr(function)(example)
-    return Operator(Columns(Program(closed.jaxpr)), tuple(map(jnp.asarray, closed.consts)))
+    program, parameters = Columns(Program(closed.jaxpr)), tuple(map(jnp.asarray, closed.consts))
+    n, dtype = example.shape[0], example.dtype
+
+    def matrix():
+        if isinstance(A, lineax.AbstractLinearOperator):
+            return A.as_matrix()  # mostly without products
+        return program(jnp.eye(n, dtype=dtype), *parameters)
+
+    return Operator(program, parameters, matrix)
 
 
 def function_of(A) -> Callable:

@@ -57,15 +57,16 @@ class Problem:
 
     def __call__(self, start, sigma, *parameters):
         """λ ascending, V, zeros whose tangent is T; ν, ‖S v - ν v‖_B that is as good as none, which
-        pairs are tied, which are tied to one left out, which have converged, and ‖A v - λ B v‖₂."""
+        pairs are tied, which are tied to one left out, which have converged, and ‖A v - λ B v‖₂; of
+        the next pairs ν and vectors, as far as they are known."""
         k = self.lanczos.k
         pencil = self.pencil(sigma, *parameters)
         ritz = self.lanczos(pencil, start)
         X = scaled(ritz.X, 1 / pencil.size(ritz.X))
-        order = jnp.argsort(inner(X, pencil.A(X))[:k])
+        order = jnp.argsort(inner(X[:, :k], pencil.A(X[:, :k])))
         w, V = _ritz(pencil, self._purified(pencil, X[:, order]))
         nu = 1 / (w - sigma) if self.shifted else w
-        ties = _ties(jnp.concatenate([nu, ritz.nu[k:]]), ritz.scale)
+        ties = _ties(jnp.concatenate([nu, ritz.nu[k : len(ritz.residual)]]), ritz.scale)
         same, cut = ties[:k, :k], ties[:k, k:].any(-1)
         good = self.lanczos.good(ritz)[order]
         R = pencil.A(V) - scaled(pencil.B(V), w)
@@ -77,7 +78,8 @@ class Problem:
             converged &= jnp.abs(nu) > _SURE * self.lanczos.tol * ritz.scale
         R, unit = in_units(R)
         residual = unit * jnp.sqrt(inner(R, R))
-        return w, V, 0 * V[:k], nu, accuracy, same, cut, converged, residual
+        next_ones = ritz.nu[k:], X[:, k:]
+        return w, V, 0 * V[:k], nu, accuracy, same, cut, converged, residual, *next_ones
 
     def _purified(self, pencil, X):
         """S X where the ν wanted are the large ones.
@@ -104,7 +106,7 @@ class Problem:
 
     def perturbation(self, results, args, tangents):
         """T and X of (*) for tangents {index of an argument: tangent}."""
-        w, V, _, nu, accuracy, same, cut, converged, _ = results
+        w, V, _, nu, accuracy, same, cut, converged, _, *next_ones = results
         w0, V0 = lax.stop_gradient((w, V))
         frozen = lax.stop_gradient(tuple(args))
         pencil = self.pencil(*args[1:])
@@ -124,7 +126,7 @@ class Problem:
             T = matmul(V0.mT.conj(), N)
             known = jnp.where(usable | jnp.eye(len(w), dtype=bool), T, 0)
             G = N - matmul(B_V0, known)
-            (Z,) = evaluate(deflated, *frozen[1:], nu, V0, accuracy, converged, G)
+            (Z,) = evaluate(deflated, *frozen[1:], nu, V0, accuracy, converged, *next_ones, G)
             return matmul(V0, K * T + embed(diagonal(R))) + Z, T
 
         def transposed(X, T):
@@ -164,11 +166,12 @@ class Solve:
     problem: Problem
 
     def __call__(self, *args):
-        *parameters, nu, V, accuracy, converged, G = args
+        *parameters, nu, V, accuracy, converged, next_nu, U, G = args
         lanczos = self.problem.lanczos
         most = min(lanczos.maxiter * lanczos.products, 10 * len(V))
         deflated = Deflated(lanczos.which, lanczos.tol, most)
-        return (deflated(self.problem.pencil(*parameters), nu, V, accuracy, converged, G),)
+        pencil = self.problem.pencil(*parameters)
+        return (deflated(pencil, nu, V, accuracy, converged, next_nu, U, G),)
 
 
 def _bound(program, parameters):
