@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import ad
 
-from ..._core._matmul import matmul, row_minus_column
+from ..._core._matmul import matmul, row_minus_column, transposed_matmul
 from ._clusters import has_twin, tied
 from ._native import native_primitive, zero
 
@@ -70,7 +70,7 @@ def perturbation(A, w, V, E):
 
     def transposed(_, cotangents):
         T, X = cotangents
-        Y = matmul(V0.mT, X)
+        Y = transposed_matmul(V0, X)
         return matmul(V0.conj(), T + K * Y), _on_diagonal(Y)
 
     N = matmul(E, V)

@@ -20,7 +20,7 @@ from jax.interpreters import ad
 from jaxtyping import Array, Num
 
 from ..._core._axes import align
-from ..._core._matmul import matmul, norm
+from ..._core._matmul import norm, transposed_matmul
 from ..._core._shapes import Square
 from ._clusters import (
     any_tied,
@@ -108,7 +108,7 @@ def _along(T, X, V, w):
 
 def _of_loss(T, X, V, w):
     """Cotangents of T and V̇, or NaN if there is no gradient."""
-    Y = matmul(V.mT, X)  # written as in `_decomposition`: XLA makes the two products one
+    Y = transposed_matmul(V, X)  # written as in `_decomposition`: XLA makes the two products one
 
     def audit():
         same = tied(w)

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import ad
 
-from ..._core._matmul import matmul
+from ..._core._matmul import matmul, transposed_matmul
 from ._clusters import has_twin, tied, vanishing
 from ._decomposition import diagonal, embed, forbid, inverse_gaps
 from ._native import native_primitive, zero
@@ -86,7 +86,7 @@ def perturbation(A, U, s, V, E):
 
     def transposed(_, cotangents):
         X, Y, T, Z = cotangents
-        left, right = matmul(U0.mT, X), matmul(V0.mT, Y)
+        left, right = transposed_matmul(U0, X), transposed_matmul(V0, Y)
         even, S = left + right, L * (left - right)
         T = T + K * even
         P, Q = (T + S) / 2, (T - S) / 2

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Num
 
 from ..._core._axes import align
 from ..._core._check import matrix
-from ..._core._matmul import matmul, norm
+from ..._core._matmul import matmul, norm, transposed_matmul
 from ..._core._shapes import Rectangle
 from ..dense._qr import complete
 from ._clusters import (
@@ -114,7 +114,7 @@ def _along(X, Y, T, E, U, V, s):
 
 def _of_loss(X, Y, T, E, U, V, s):
     """Cotangents of U̇, V̇, T and Ȧ, or NaN if there is no gradient."""
-    left, right = matmul(U.mT, X), matmul(V.mT, Y)
+    left, right = transposed_matmul(U, X), transposed_matmul(V, Y)
 
     def audit():
         same, none, both = _ties(s)
