@@ -12,12 +12,16 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ..._core._potential import derivative
-from ..._core._power_of_two import size
 
 
 def euclidean(x: Array) -> Array:
     """√(Σ |x|²) over the last axis, without over- or underflow."""
     return length(x, 2)
+
+
+def entries(A: Array) -> Array:
+    """The entries of each matrix as one vector."""
+    return A.reshape(*A.shape[:-2], A.shape[-2] * A.shape[-1])
 
 
 def length(x: Array, p: float) -> Array:
@@ -64,8 +68,9 @@ class _Length(Norm):
     p: float
 
     def value(self, A):
-        unit = size(lax.stop_gradient(A))
-        return unit[..., 0, 0].real * self._of_moderate(A / unit)
+        largest = jnp.abs(lax.stop_gradient(A)).max((-2, -1), initial=0.0)
+        unit = jnp.where(largest > 0, largest, 1)  # whatever p is, powers of 1 are in range
+        return unit * self._of_moderate(A / unit[..., None, None].astype(A.dtype))
 
     def _of_moderate(self, A):
         if self.p == 2:  # moduli have no derivatives at 0

@@ -53,7 +53,9 @@ def unpivoted_lu(A: Square) -> tuple[Array, Array]:
     diagonal = row_minus_column(M)
     lower = jnp.where(diagonal > 0, packed, (diagonal == 0).astype(M.dtype))
     upper = jnp.where(diagonal <= 0, packed, 0) - bump
-    return matmul(L, lower), matmul(upper, V)
+    X = matmul(upper, V)
+    by_elimination = U + (X - lax.stop_gradient(X))  # X has lost a last pivot that is small
+    return matmul(L, lower), jnp.where(bump == 0, X, by_elimination)
 
 
 def ldl(A: Square) -> tuple[Array, Array]:

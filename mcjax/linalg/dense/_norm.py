@@ -10,7 +10,7 @@ from math import inf
 import jax.numpy as jnp
 from jax import Array
 
-from ._euclidean import euclidean, length
+from ._euclidean import entries, euclidean, length
 from ._schatten_norm import nuclear_norm, spectral_norm
 
 
@@ -83,7 +83,7 @@ def _vector(x, ord):
 
 def _matrix(x, ord):
     if ord is None or ord == "fro":
-        return euclidean(x.reshape(*x.shape[:-2], -1))
+        return euclidean(entries(x))
     if ord == "nuc":
         return nuclear_norm(x)
     if ord == 2:

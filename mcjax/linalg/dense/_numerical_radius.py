@@ -22,7 +22,7 @@ from ..._core._evaluate import evaluate
 from ..._core._potential import derivative
 from ..._core._power_of_two import size
 from ..._core._shapes import Scalar, Square
-from ._euclidean import euclidean
+from ._euclidean import entries, euclidean
 from ._largest_sum import LargestSum
 
 _GRID, _CANDIDATES, _ZOOM, _ROUNDS = 64, 4, 9, 12
@@ -55,7 +55,7 @@ def numerical_radius(A: Square) -> Scalar:
     unit = size(lax.stop_gradient(A))
     zero = (A == 0).all((-2, -1))
     radius = unit[..., 0, 0].real * _radius(A / unit)
-    return jnp.where(zero, euclidean(A.reshape(*A.shape[:-2], -1)), radius)
+    return jnp.where(zero, euclidean(entries(A)), radius)
 
 
 def _radius(A):
@@ -79,7 +79,7 @@ def _steps(A, angle, defined):
     regular, turn = jnp.where(defined[..., None, None], A, simple), jnp.where(defined, angle, 0)
     newton = _slope(regular, turn) / _bend(regular, turn)
     moved = jnp.where(defined[..., None, None], 1, A - lax.stop_gradient(A))
-    return newton, euclidean(moved.reshape(*A.shape[:-2], -1))
+    return newton, euclidean(entries(moved))
 
 
 def _rotated(A, angle):

@@ -88,14 +88,20 @@ def _pivots(A):
     """The order of columns, each the largest of what the earlier ones leave."""
     m, n = A.shape
     index = jnp.arange(n)
+    if not A.size:
+        return (index,)
+
+    def lengths(M):  # of columns whose squares may be out of range
+        unit = jnp.abs(M).max(0)
+        unit = jnp.where(unit > 0, unit, 1)
+        return unit * jnp.sqrt((jnp.abs(M / unit[None].astype(M.dtype)) ** 2).sum(0))
 
     def step(k, state):
         M, P = state
-        sizes = jnp.where(index >= k, (jnp.abs(M) ** 2).sum(0), -1)
+        sizes = jnp.where(index >= k, lengths(M), -1)
         j = jnp.argmax(sizes)
         swap = index.at[k].set(j).at[j].set(k)
-        M, P = M[:, swap], P[swap]
-        size = jnp.sqrt((jnp.abs(M[:, k]) ** 2).sum())
+        M, P, size = M[:, swap], P[swap], sizes[j]
         q = M[:, k] / jnp.where(size > 0, size, 1).astype(M.dtype)
         left = M - q[:, None] * matmul(q.conj()[None, :], M)
         return jnp.where(index > k, left, M), P

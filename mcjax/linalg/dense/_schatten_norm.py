@@ -18,12 +18,15 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._check import matrix
+from ..._core._matmul import norm
 from ..._core._potential import derivative
 from ..._core._power_of_two import size
 from ..._core._shapes import Rectangle, Scalar
 from ..functions._divided_differences import DividedDifferences
-from ._euclidean import Norm, euclidean
+from ._euclidean import Norm, entries, euclidean
 from ._largest_sum import LargestSum, dilation, spectral_form
+
+_LARGE = 16  # powers up to it of √n are in range
 
 
 def ky_fan_norm(A: Rectangle, k: int) -> Scalar:
@@ -106,7 +109,7 @@ def schatten_norm(A: Rectangle, p: float) -> Scalar:
     if not p >= 1:
         raise ValueError(f"schatten_norm: p must be a number >= 1 (below it is no norm), got {p!r}")
     if p == 2:
-        return euclidean(A.reshape(*A.shape[:-2], -1))
+        return euclidean(entries(A))
     if p in (1, inf):
         return _largest(A, min(A.shape[-2:]) if p == 1 else min(1, *A.shape[-2:]))
     if not A.size:
@@ -125,9 +128,16 @@ class _Schatten(Norm):
     p: float
 
     def value(self, A):
-        unit = size(lax.stop_gradient(A))
+        unit = self._unit(lax.stop_gradient(A))
         powers = derivative(_PowerSum(self.p, self.rows), dilation(A / unit), dual=None).real
         return unit[..., 0, 0].real * powers ** (1 / self.p)
+
+    def _unit(self, A):
+        """A size of A in which powers of σ₁ are in range: between σ₁ and √n σ₁, and of large p σ₁."""
+        unit = size(A)
+        A = jnp.where(jnp.isfinite(A), A, 0) / unit
+        largest = jnp.linalg.svdvals(A)[..., :1, None] if self.p > _LARGE else norm(A)
+        return unit * jnp.where(largest > 0, largest, 1).astype(A.dtype)
 
 
 @dataclass(frozen=True)

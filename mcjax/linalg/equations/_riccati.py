@@ -29,6 +29,7 @@ from ..._core._check import hermitian_part, matrix, same_dtype, square
 from ..._core._matmul import add_diagonal, matmul, norm
 from ..._core._power_of_two import nearest
 from ..._core._solve import sealed_solve
+from ._regular import unless_singular
 
 _MOST_STEPS = 50
 
@@ -86,7 +87,12 @@ def _product(parameters, Y):
 
 
 def _inverse(M):
-    return (jnp.linalg.inv(M),)
+    inverse = jnp.linalg.inv(M)
+
+    def sizes(x):
+        return jnp.abs(inverse) @ (jnp.abs(M) @ x)
+
+    return (unless_singular(inverse, sizes, jnp.ones_like(M[0].real)),)
 
 
 def _times(inverse, Y):

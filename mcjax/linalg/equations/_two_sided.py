@@ -50,6 +50,7 @@ from ..._core._power_of_two import nearest, size
 from ..._core._solve import sealed_solve
 from ._balancing import balancing
 from ._doubling import cayley, norm, powers, zero
+from ._regular import unless_singular
 from ._sweep import Column, shifted, sweep
 from ._triangular_form import TriangularForm, no_form, triangular_form
 
@@ -171,23 +172,18 @@ class TwoSided:
         return sealed_solve(apply, self.factor, solves, matrices, Q, refinements=0)
 
     def kronecker_inverse(self, *matrices):
-        """K⁻¹, or NaN where K is singular to rounding: M = |K⁻¹| |K| has a spectral radius of 1/eps.
-
-        No scaling of the unknowns changes that. It is at most the largest ratio of M x to x > 0.
-        """
+        """K⁻¹, or NaN where K is singular to rounding."""
         A, B = matrices if len(matrices) == 2 else (matrices[0], matrices[0].mT.conj())
         k = len(A) * len(B)
         basis = jnp.eye(k, dtype=A.dtype).reshape(k, len(A), len(B))
         K = jax.vmap(lambda X: self.apply(A, B, X))(basis).reshape(k, k).mT
         inverse = jnp.linalg.inv(K)
 
-        def M(x):
-            (y,) = _by_inverse(jnp.abs(inverse), self.sizes(A, B, x))
-            return y
+        def sizes(x):
+            return _by_inverse(jnp.abs(inverse), self.sizes(A, B, x))[0]
 
-        x = M(jnp.ones((len(A), len(B)), jnp.finfo(A.dtype).dtype))
-        unique = (M(x) / x).max() * 10 * k * jnp.finfo(A.dtype).eps < 1
-        return (jnp.where(unique, inverse, jnp.nan),)
+        ones = jnp.ones((len(A), len(B)), jnp.finfo(A.dtype).dtype)
+        return (unless_singular(inverse, sizes, ones),)
 
     def factor(self, *matrices):
         """The sides, p, the number of powers, negative where doubling fails, and the unit of M."""

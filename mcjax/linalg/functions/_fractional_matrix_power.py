@@ -4,13 +4,15 @@ Both factors of the composition carry derivatives of every order, in A and in t:
 
     d A^t = D exp(t log A)[t D log(A)[dA]] + log(A) A^t dt.
 
-A number t is split, t = k + f with |f| <= ½, and A^t = A^k A^f: then a large t does not enlarge the
-rounding of the logarithm, and integer powers need none.
+A number t is split, t = k + f with |f| < 1, and A^t = A^k A^f: then a large t does not enlarge the
+rounding of the logarithm, and integer powers need none. Both have the sign of t: a factor that is large
+where the other is small would lose digits.
 
 Hermitian A ⪰ 0: f(λ) = λ^t (`_funm`); rounding may leave λ slightly below 0, which counts as 0.
 """
 
 from functools import cache
+from math import trunc
 from typing import NamedTuple
 
 import jax
@@ -59,7 +61,8 @@ def fractional_matrix_power(
     Returns:
       The principal power, of A's dtype, complex if t is. NaN where there is none.
 
-    Errors: eps times the condition number; for a t that is an array, times 1 + |t|.
+    Errors: eps times the condition number, or if that is larger eps times that of √A, with whose root
+      the logarithm begins (not if `hermitian`); for a t that is an array, times 1 + |t|.
 
     Cost: a logarithm and an exponential; with `hermitian`, one eigendecomposition.
     Source: Higham, Functions of Matrices (2008), section 11.1; Higham and Lin, SIAM J. Matrix Anal.
@@ -90,13 +93,15 @@ def _general_power(A, t):
 
 
 def _split_power(A, t):
-    whole = round(t.real)
+    whole = trunc(t.real)
     part = t - whole
     if part == 0:
         return _whole_power(A, whole)
-    if abs(whole) <= 1:
+    if whole == 0:
         return _power(A, t)
-    return matmul(_whole_power(A, whole), _power(A, part))
+    scale = size(lax.stop_gradient(A))
+    power = matmul(_whole_power(A / scale, whole), _power(A / scale, part))
+    return scale ** jnp.asarray(t, A.dtype) * power
 
 
 def _whole_power(A, k):

@@ -84,7 +84,7 @@ def _series(X, X2, k):
         c = [1 / factorial(j + i + k) for i in range(4)]
         return add_diagonal(c[1] * X + c[2] * X2 + c[3] * X3, c[0])
 
-    top = four(_DEGREE - 4) + X4 / float(factorial(_DEGREE + k))
+    top = four(_DEGREE - 4) + 1 / factorial(_DEGREE + k) * X4
     return reduce(lambda P, j: matmul(P, X4) + four(j), range(_DEGREE - 8, -4, -4), top)
 
 

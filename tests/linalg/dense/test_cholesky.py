@@ -99,3 +99,13 @@ def test_no_factor():
             assert_nan(part)
     batch = np.stack([np.zeros((3, 3)), np.eye(3)])
     assert_close(unpivoted_lu(batch)[1][1], np.eye(3), 0.0)
+
+
+@pytest.mark.parametrize("dtype, large", [("float64", 1e20), ("float32", 1e8)])
+def test_a_last_pivot_below_the_rounding_of_others(dtype, large):
+    """It was 0, and a definite matrix singular."""
+    A = jnp.asarray(np.diag([large, 1.0, 1.0]), dtype)
+    np.testing.assert_array_equal(unpivoted_lu(A)[1], A)
+    np.testing.assert_array_equal(ldl(A)[1], jnp.diagonal(A))
+    slopes = jax.jacobian(lambda A: unpivoted_lu(A)[1][2, 2])(A)
+    np.testing.assert_array_equal(slopes, np.diag([0, 0, 1]))

@@ -266,3 +266,28 @@ def test_numerical_radius_along_directions_of_its_size():
     along = lambda f: lambda M: jax.jvp(f, (M,), (F,))[1]  # noqa: E731
     second = jax.jit(along(along(numerical_radius)))(M)
     np.testing.assert_allclose(second / 1e-15, 0.1936895, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype, p", [("float64", 3000), ("float32", 300)])
+def test_large_exponents(dtype, p):
+    """Powers of 0.71 and of 1.4 are out of range, and so are those of √64."""
+    for largest in (0.71, 1.4):
+        x = jnp.asarray([largest, 0.3], dtype)
+        for f, at in ((lambda x: norm(x, p), x), (lambda A: schatten_norm(A, p), jnp.diag(x))):
+            value, slope = jax.value_and_grad(f)(at)
+            np.testing.assert_allclose(value, x[0], rtol=10 * float(jnp.finfo(dtype).eps))
+            rounding = 10 * p * float(jnp.finfo(dtype).eps)
+            np.testing.assert_allclose(slope, jnp.where(at == x[0], 1, 0), atol=rounding)
+
+
+@pytest.mark.parametrize("p", [8, 22])
+def test_a_large_rank_one_matrix(p):
+    A = np.ones((64, 64), np.float32)
+    value, slope = jax.value_and_grad(lambda A: schatten_norm(A, p))(A)
+    np.testing.assert_allclose(value, 64, rtol=1e-5)  # eps ‖A‖₁ / 64
+    np.testing.assert_allclose(slope, A / 64, atol=1e-6)
+
+
+def test_empty_batches():
+    for f in (numerical_radius, lambda A: schatten_norm(A, 2)):
+        assert f(jnp.zeros((0, 3, 3))).shape == (0,)

@@ -94,3 +94,18 @@ def test_complete_q_moves_no_more_than_it_must():
 def test_modes():
     with pytest.raises(ValueError, match="qr: mode must be one of"):
         qr(WIDE, "raw")
+
+
+@pytest.mark.parametrize("dtype, small", [("float32", 1e-24), ("float64", 1e-170)])
+def test_pivots_whose_squares_are_out_of_range(dtype, small):
+    _, R, P = qr(jnp.asarray(np.diag([1, small, 10 * small]), dtype), pivoting=True)
+    np.testing.assert_array_equal(P, [0, 2, 1])
+    sizes = np.abs(np.diagonal(R))
+    assert (sizes[1:] <= sizes[:-1]).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0), (2, 3, 0)])
+def test_pivots_of_nothing(shape):
+    Q, R, P = qr(jnp.zeros(shape), pivoting=True)
+    assert Q.shape[-2:] == (shape[-2], 0) and R.shape[-2:] == (0, shape[-1])
+    np.testing.assert_array_equal(P, np.broadcast_to(np.arange(shape[-1]), P.shape))

@@ -175,3 +175,14 @@ def test_shapes_that_do_not_fit(which, shape):
     args[which] = np.ones(shape)
     with pytest.raises(ValueError, match="solve_discrete_are: "):
         solve_discrete_are(*args)
+
+
+def test_singular_to_rounding():
+    """E has an inverse of size 1e16, of rounding alone; R is regular, in units far apart."""
+    A, C, Q = np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 0, 1], [0, 1, 2]]), np.eye(2)
+    E, R = np.array([[0.1, 0.3], [0.3, 0.9]]), np.diag([1e-20, 1, 1e10])
+    X, info = solve_discrete_are(A, C, Q, np.eye(3), E, with_info=True)
+    assert_nan(X)
+    assert not info.solved
+    X, info = solve_discrete_are(A, C, Q, R, with_info=True)
+    assert info.solved and info.residual < 1e-13

@@ -154,3 +154,22 @@ def test_numbers_of_numpy(t):
 @pytest.mark.parametrize("t", [np.nan, np.inf])
 def test_not_a_number(t):
     assert np.isnan(fractional_matrix_power(np.eye(2) / 2, t)).all()
+
+
+@pytest.mark.parametrize("t", [1.5, 1.7, 2.7, -1.5])
+def test_both_factors_have_the_sign_of_the_power(t):
+    """A² A^{-½} has lost half of its digits where A^{3/2} is well conditioned, and overflows earlier."""
+    values = 2.0 ** np.array([0, 9, 17, 26])  # reflected without rounding
+    A, truth = reflect(*values), reflect(*values**t)
+    root = 2.0**13  # of the condition number: where that of A^t is smaller, that of √A counts
+    condition = root if t > 0 else 2.0**26
+    assert_relative(fractional_matrix_power(A, t), truth, condition * np.finfo(float).eps)
+
+
+@pytest.mark.parametrize("dtype, size, t", [("float64", 1e200, 1.5), ("float32", 1e-20, 1.5)])
+def test_a_whole_power_out_of_range(dtype, size, t):
+    A = jnp.asarray(size * np.eye(2), dtype)
+    value, slope = jax.value_and_grad(lambda A: fractional_matrix_power(A, t)[0, 0])(A)
+    tolerance = 100 * float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(value, size**t, rtol=tolerance)
+    np.testing.assert_allclose(slope, np.diag([t * size ** (t - 1), 0]), rtol=tolerance)

@@ -112,3 +112,9 @@ def test_not_finite():
 def test_empty():
     assert phim(2, jnp.zeros((0, 3, 3))).shape == (0, 3, 3)
     assert phim(2, jnp.zeros((0, 0))).shape == (0, 0)
+
+
+def test_a_large_order():
+    """φ_k(1) = Σ 1 / (j + k)!, of which the factorial alone is out of range."""
+    truth = mp.nsum(lambda j: 1 / mp.factorial(j + 155), [0, mp.inf])
+    np.testing.assert_allclose(phim(155, np.eye(1))[0, 0], float(truth), rtol=1e-15)
