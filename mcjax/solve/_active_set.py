@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 from .._core._constant import constant
 from .._core._matmul import matmul
 from ._certificate import FLOOR
+from ._equation import varying_as
 from ._kkt import Point, System, lagrangian_slope, sides
 from ._linear import jacobian
 
@@ -62,10 +63,11 @@ def active_set(parts: System, w: Point, args) -> ActiveSet:
     independence, curvature = _second_order(H, C_h, C_g, unit, ~(low | high), above)
     violation = jnp.concatenate([jnp.abs(h) / reach_h, -g / reach_g, -gaps.reshape(-1)]).max()
     tight = jnp.finfo(x.dtype).eps ** 0.5
-    return ActiveSet(
+    active = ActiveSet(
         low, high, above, margin, margin > tight, independence, independence > tight, curvature,
         jnp.maximum(violation, 0),
     )  # fmt: skip
+    return varying_as(active, x)
 
 
 def _with_jacobian(f, x):

@@ -6,26 +6,34 @@ of differentiation, so there it is one operation (`evaluate`), inside which arra
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.sharding import AbstractMesh, get_abstract_mesh, use_abstract_mesh
+from jax.sharding import AbstractMesh, use_abstract_mesh
 from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
 from .._core._evaluate import evaluate
-from ._equation import Equation
-from ._vector import arrays
+from ._vector import arrays, on_mesh
 
+
+class Problem(Protocol):
+    """Functions, and all arrays that they depend on."""
+
+    @property
+    def parameters(self) -> tuple[Array, ...]: ...
+
+
+_P = TypeVar("_P", bound=Problem)
 _T = TypeVar("_T")
 
 
 def apart(
-    search: Callable[[Equation, Any, PyTree], _T],
-    problem: Equation,
-    equation: Callable[[PyTree, Any], Equation],
+    search: Callable[[_P, Any, PyTree], _T],
+    problem: _P,
+    equation: Callable[[PyTree, Any], _P],
     solver: Any,
     y0: PyTree,
     args: Any,
@@ -37,7 +45,7 @@ def apart(
       search: what finds a solution; all arrays that it uses are in its arguments.
       equation: (y0, args) ↦ problem, to make it again.
     """
-    if not _on_mesh():
+    if not on_mesh():
         return search(problem, solver, y0)
     if len(problem.parameters) > len(jax.tree.leaves(eqx.filter(arrays(args), eqx.is_array))):
         raise ValueError(
@@ -59,9 +67,14 @@ def apart(
     return eqx.combine(jax.tree.unflatten(jax.tree.structure(shapes), values), rest)
 
 
+def traced_once(fn: Callable, y: PyTree, args: Any) -> Callable:
+    """fn(y, args) as a closed program; fn itself where that would tell of a mesh, which `apart` leaves."""
+    return fn if on_mesh() else eqx.filter_closure_convert(eqx.Partial(fn), y, args)
+
+
 def raise_if(solution: _T, status: eqx.Enumeration, failed: Array) -> _T:
     """The solution; at run time an error with the status's message where it has failed."""
-    if not _on_mesh():
+    if not on_mesh():
         return status.error_if(solution, failed)
     dynamic, static = eqx.partition((status, failed), eqx.is_array)
     leaves, structure = jax.tree.flatten(dynamic)
@@ -74,8 +87,3 @@ def raise_if(solution: _T, status: eqx.Enumeration, failed: Array) -> _T:
     (one,) = evaluate(checked, *leaves)  # a factor, or the compiler would find that none needs it
     numbers, rest = eqx.partition(solution, eqx.is_inexact_array)
     return eqx.combine(jax.tree.map(lambda x: x * one.astype(x.dtype), numbers), rest)
-
-
-def _on_mesh():
-    mesh = get_abstract_mesh()
-    return bool(mesh.manual_axes or mesh.explicit_axes)

@@ -12,6 +12,7 @@ problems that wait, its outputs those that ended, in the order in which they did
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -23,6 +24,8 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Int, PyTree
 
 from .._core._constant import constant
+from ._apart import apart, traced_once
+from ._compiled import compiled
 from ._equation import Equation, equation
 from ._least_squares import least_squares
 from ._minimise import minimise
@@ -32,7 +35,7 @@ from ._solvers import default_tolerance, least_squares_solver, line_search_newto
 from ._vector import arrays, inexact
 
 
-@eqx.filter_jit
+@compiled
 def batch_solve(
     run: Callable,
     fn: Callable,
@@ -73,18 +76,25 @@ def batch_solve(
     kind = next((known for known in (least_squares, root, minimise) if known == run), None)
     if kind is None:
         raise ValueError(f"batch_solve: run is least_squares, root or minimise, got {run!r}")
-    if not isinstance(lanes, int) or lanes < 1:
+    if not isinstance(lanes, Integral) or lanes < 1:
         raise ValueError(f"batch_solve: lanes is a number of problems, 1 or more, got {lanes!r}")
     y0, args = inexact(y0, "batch_solve"), arrays(args)
     size = _size(y0, args)
     batched, shared = eqx.partition(args, eqx.is_array)
     fixed: dict[str, Any] = dict(options=options, max_steps=max_steps, throw=False, tags=tags)
 
+    def search(problem, solver, y0):
+        return _search(kind, problem, solver, constant(y0), Refilled(lanes), fixed)
+
     def one(y0, batched):
         args = eqx.combine(batched, shared)
-        traced = eqx.filter_closure_convert(eqx.Partial(fn), y0, args)
-        problem = equation(traced, constant(y0), args, "batch_solve", has_aux=has_aux)
-        y, found = _search(kind, problem, solver, constant(y0), Refilled(lanes), fixed)
+        traced = traced_once(fn, y0, args)
+
+        def equation_of(y0, args):
+            return equation(traced, constant(y0), args, "batch_solve", has_aux=has_aux)
+
+        problem = equation_of(y0, args)
+        y, found = apart(search, problem, equation_of, solver, y0, args, "batch_solve")
         return run(traced, found, y, args, has_aux=has_aux, **fixed, **settings)
 
     solution = jax.vmap(one)(y0, batched)

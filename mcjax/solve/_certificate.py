@@ -195,8 +195,9 @@ def _inverse(values, largest):
 
 
 def _probes(parameters):
-    """A sign, times its size, for every number that the equation depends on."""
-    return [_signs(p) * jnp.where(p == 0, 1, jnp.abs(p)).astype(p.dtype) for p in parameters]
+    """A sign, times its size or 1, for every number that the equation depends on."""
+    # No `where`: of an empty array it does not vary as that does, inside `shard_map`.
+    return [_signs(p) * (jnp.abs(p).astype(p.dtype) + (p == 0).astype(p.dtype)) for p in parameters]
 
 
 def _signs(like):

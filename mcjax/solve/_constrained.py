@@ -1,6 +1,7 @@
 """Constrained minima: an augmented Lagrangian finds the active set, Newton on the conditions the rest."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -12,13 +13,16 @@ from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
 from ._active_set import ActiveSet, active_set
+from ._apart import apart
 from ._attach import attach
 from ._certificate import STATUS, Certificate, certify, tolerance
+from ._compiled import compiled
+from ._equation import varying_as
 from ._kkt import KKT, Point, System, conditions, in_units, lagrangian_slope, system
 from ._linear import linear_solve
 from ._solution import Solution, raise_if_failed, result_of
 from ._solvers import default_tolerance
-from ._vector import arrays, inexact
+from ._vector import arrays, unknown
 
 _POLISH = 8  # Newton steps on the conditions: two or three where the active set is known
 _OUTER = 30  # updates of multipliers
@@ -44,7 +48,7 @@ class ConstrainedSolution(Solution):
     active: ActiveSet
 
 
-@eqx.filter_jit
+@compiled
 def constrained_minimise(
     fn: Callable,
     solver: optx.AbstractMinimiser | None,
@@ -78,22 +82,27 @@ def constrained_minimise(
     Errors: ε κ(R_w). Cost: up to 30 minimisations, then 10 Jacobians of R and their SVDs.
     Source: Nocedal and Wright, Numerical Optimization (2006), algorithm 17.4.
     """
-    y0, args = inexact(y0, "constrained_minimise"), arrays(args)
-    kkt = KKT(fn, equality, inequality, lower, upper)
-    parts = system(kkt, y0, args, "constrained_minimise")
+    y0, args = unknown(y0, "constrained_minimise"), arrays(args)
     tol = default_tolerance(y0)
     solver = optx.BFGS(tol, tol) if solver is None else solver
-    scaled, units = in_units(parts, parts.unknowns.pack(y0), args)
-    w, steps = _augmented_lagrangian(
-        kkt, scaled, units, constant(y0), constant(args), solver, max_steps
-    )
-    return finish(parts, w, args, on_singular, throw, {"num_steps": steps})
+
+    def posed(start, args):
+        y0, lower, upper = start
+        kkt = KKT(fn, equality, inequality, lower, upper)
+        parts = system(kkt, y0, args, "constrained_minimise")
+        return _Posed(parts, args, parts.parameters)
+
+    start = (y0, lower, upper)
+    problem = posed(start, args)
+    search = partial(_augmented_lagrangian, max_steps=max_steps)
+    w, steps = apart(search, problem, posed, solver, start, args, "constrained_minimise")
+    return finish(problem.parts, w, args, on_singular, throw, {"num_steps": steps})
 
 
 def finish(parts: System, w: Point, args, on_singular, throw, stats) -> ConstrainedSolution:
     """Polish w on the conditions, certify, and attach it to them."""
     parts, units = in_units(parts, w.x, args)
-    w = units.into(w)
+    w = varying_as(units.into(w), parts.lower)
     solve = linear_solve(None, on_singular, frozenset(), "constrained_minimise")
     problem = conditions(parts, w, args, "constrained_minimise")
     vector, certificate = certify(
@@ -133,6 +142,12 @@ def _status(certificate: Certificate, active: ActiveSet):
     return STATUS.where(infeasible, STATUS.infeasible, status)
 
 
+class _Posed(NamedTuple):
+    parts: System
+    args: Any
+    parameters: tuple[Array, ...]
+
+
 class _State(NamedTuple):
     x: PyTree
     equality: Array
@@ -143,11 +158,12 @@ class _State(NamedTuple):
     rounds: Array
 
 
-def _augmented_lagrangian(kkt, parts, units, x0, args, solver, max_steps):
+def _augmented_lagrangian(problem: _Posed, solver, start, max_steps):
     """min f - λ·h + ρ/2 ‖h‖² + Σ (max(0, μ - ρ c)² - μ²) / 2ρ over x; then λ - ρ h, max(0, μ - ρ c)."""
-    parts = constant(parts)
-    unknowns, (m_equal, m_above) = parts.unknowns, parts.counts
-    fn = eqx.filter_closure_convert(eqx.Partial(kkt.fn), x0, args)
+    x0, args = constant((start[0], problem.args))
+    parts, units = in_units(constant(problem.parts), problem.parts.unknowns.pack(x0), args)
+    unknowns, (m_equal, m_above), f = parts.unknowns, parts.counts, parts.value
+    assert f is not None
 
     def inequalities(x):
         pieces = [parts.inequality(x, args)]
@@ -161,11 +177,7 @@ def _augmented_lagrangian(kkt, parts, units, x0, args, solver, max_steps):
         x = unknowns.pack(y)
         h, c = parts.equality(x, args), inequalities(x)
         outside = jnp.maximum(mu - rho * c, 0)
-        return (
-            constant(fn)(y, args) / units.f
-            + (rho / 2 * h - lam) @ h
-            + ((outside**2) - mu**2).sum() / (2 * rho)
-        )
+        return f(x, args) + (rho / 2 * h - lam) @ h + ((outside**2) - mu**2).sum() / (2 * rho)
 
     def step(s: _State):
         found = optx.minimise(

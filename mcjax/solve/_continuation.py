@@ -23,6 +23,7 @@ Stability Analysis (2010), chapter 4.
 """
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -34,12 +35,13 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from .._core._constant import constant
 from ._attach import attach
+from ._compiled import compiled
 from ._equation import Equation, equation, varying_as
 from ._linear import jacobian, linear_map, linear_solve
 from ._root import root
 from ._solution import Solution
 from ._solvers import default_tolerance, line_search_newton
-from ._vector import inexact, packing
+from ._vector import inexact, packing, unknown
 
 _NEWTON = 8  # steps of a corrector, before h is halved
 _SHORTEST = 2.0**-16  # h over |step|, below which a branch has ended
@@ -70,7 +72,7 @@ class FoldPoint(NamedTuple):
     v: PyTree
 
 
-@eqx.filter_jit
+@compiled
 def continuation(
     fn: Callable,
     y0: PyTree,
@@ -111,7 +113,7 @@ def continuation(
         )
     problem = equation(lambda z, args: fn(*z, args), (y0, p0), args, "continuation")
     _check_curve(problem)
-    start = problem.unknowns.pack((y0, p0))
+    start = varying_as(problem.unknowns.pack((y0, p0)), problem.parameters)
     path = follow(problem, start, groups(y0), step, steps, max_step)
     solve = linear_solve(None, on_singular, frozenset(), "continuation")
 
@@ -138,7 +140,7 @@ def continuation(
     return Branch(y, p, tangent, jnp.cumsum(path.length), path.converged, turns)
 
 
-@eqx.filter_jit
+@compiled
 def fold(
     fn: Callable,
     y: PyTree,
@@ -167,7 +169,8 @@ def fold(
     """
     y, p = _start(y, p, "fold")
     at = equation(lambda y, args: fn(y, p, args), constant(y), args, "fold")
-    v = at.unknowns.unpack(_null_vector(at, at.unknowns.pack(y)))
+    x = varying_as(at.unknowns.pack(y), at.parameters)
+    v = at.unknowns.unpack(_null_vector(at, x))
 
     def extended(z: FoldPoint, args):
         value, slope = jax.jvp(lambda y: fn(y, z.p, args), (z.y,), (z.v,))
@@ -180,7 +183,7 @@ def fold(
 
 def _start(y, p, name):
     """y and p as arrays; a Python number p in the precision of y."""
-    y = inexact(y, name)
+    y = unknown(y, name)
     if isinstance(p, int | float):
         p = jnp.asarray(p, packing(y, name).pack(y).dtype)
     return y, inexact(p, name)
@@ -316,7 +319,7 @@ def _units(F, z0, leaves, step):
 
 def check_steps(steps, name: str) -> None:
     """Raise unless it is a number of points."""
-    if not isinstance(steps, int) or steps < 1:
+    if not isinstance(steps, Integral) or steps < 1:
         raise ValueError(f"{name}: steps is a number of points, 1 or more, got {steps!r}")
 
 

@@ -19,6 +19,7 @@ and Newton's method on the conditions of `_kkt` settles what is at a bound, whic
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -33,9 +34,11 @@ from jaxtyping import PyTree
 from .._core._constant import constant
 from .._core._matmul import matmul
 from ..linalg import qr
+from ._apart import apart
 from ._certificate import STATUS, Certificate, certify
+from ._compiled import whole
 from ._constrained import finish
-from ._equation import Equation, equation, normal_equation, varying_as
+from ._equation import Equation, equation, normal_equation
 from ._fit_result import (
     Fit,
     Noise,
@@ -50,7 +53,7 @@ from ._fit_units import in_units, of_size_one, unit_of
 from ._kkt import KKT, Point, system
 from ._linear import linear_solve
 from ._solution import attached, check_polish
-from ._vector import arrays
+from ._vector import arrays, on_its_mesh
 
 
 def curve_fit(
@@ -104,7 +107,7 @@ def curve_fit(
     bounded = None
     if not (_all(lower, -np.inf) and _all(upper, np.inf)):
         bounded = tuple(_fit_bound(b, p0) for b in (lower, upper))
-    options = (solver, max_steps, throw, polish, on_singular, bool(absolute_sigma))
+    options = (solver, whole(max_steps), throw, whole(polish), on_singular, bool(absolute_sigma))
     return _curve_fit(callable_pytree(f), x, y, p0, noise, bounded, options)
 
 
@@ -121,11 +124,15 @@ def _curve_fit(f, x, y, p0, noise: Noise, bounded, options) -> Fit:
             )
         return noise.whiten(value.astype(y.dtype) - y)
 
-    residuals = equation(residual, constant(p0), arrays((x, y, noise)), "curve_fit")
+    def residuals_of(start, data):
+        return equation(residual, constant(start[0]), data, "curve_fit")
+
+    data, start = arrays((x, y, noise)), (p0, bounded, noise.whiten(y))
+    residuals = residuals_of(start, data)
     tol = float(jnp.finfo(y.dtype).eps) ** 0.75
     solver = optx.LevenbergMarquardt(tol, tol) if solver is None else solver
-    scaled, _ = of_size_one(residuals, noise.whiten(y))
-    found = _search(scaled, constant(p0), constant(bounded), solver, max_steps)
+    search = partial(_search, max_steps=max_steps)
+    found = apart(search, residuals, residuals_of, solver, start, data, "curve_fit")
     problem = in_units(residuals, found.value, noise.whiten(y))
     unit = unit_of(problem, y.dtype)
     q = found.value / unit
@@ -195,11 +202,13 @@ def _half_square(problem: Equation):
     return lambda q, parameters: (problem.F(q, parameters) ** 2).sum() / 2
 
 
-def _search(residuals: Equation, p0, bounded, solver, max_steps) -> optx.Solution:
+def _search(residuals: Equation, solver, start, max_steps) -> optx.Solution:
     """The lower χ² of two runs, in units of 1 and of |p|; and of two more from there.
 
     A solver that crept along a valley may stop in it. Begun again it forgets how short its steps were.
     """
+    p0, bounded, y = constant(start)
+    residuals, _ = of_size_one(residuals, y)
     parameters = constant(residuals.parameters)
     inner, outer = _linear() if bounded is None else _folded(*bounded)
 
@@ -222,7 +231,7 @@ def _search(residuals: Equation, p0, bounded, solver, max_steps) -> optx.Solutio
         found = jax.tree.map(lambda a: a[best], found)
         return found[0], found
 
-    p, found = lax.scan(again, varying_as(p0, parameters), None, length=2)
+    p, found = lax.scan(again, p0, None, length=2)
     result, steps = jax.tree.map(lambda a: a[-1], found[1]), found[2].sum()
     return optx.Solution(p, result, None, {"num_steps": steps}, None)
 
@@ -291,7 +300,7 @@ def _fit_bound(bound, p0):
 
 def _start(f, p0, lower, upper, dtype):
     if p0 is not None:
-        p0 = jnp.atleast_1d(jnp.asarray(p0)).astype(dtype)
+        p0 = on_its_mesh(jnp.atleast_1d(jnp.asarray(p0)).astype(dtype))
         if p0.ndim != 1 or p0.size == 0:
             raise ValueError(f"curve_fit: p0 is a vector of n numbers, got shape {p0.shape}")
         return p0

@@ -13,22 +13,23 @@ Source: Farrell, Birkisson and Funke, SIAM J. Sci. Comput. 37 (2015) A2026.
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
 from jax import lax
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
-from ._equation import check_square, equation
+from ._apart import apart
+from ._compiled import compiled
+from ._equation import Equation, check_square, equation
 from ._root import root
 from ._solution import Solution
 from ._solvers import default_tolerance, first_that_works, root_finders
-from ._vector import inexact
+from ._vector import unknown
 
 
-@eqx.filter_jit
+@compiled
 def roots(
     fn: Callable,
     solver: Any,
@@ -44,16 +45,35 @@ def roots(
     no root itself. A lane that found no new root is NaN and not stationary. Roots come in the order in
     which they were found.
     """
-    y0 = inexact(y0, "roots")
+    y0 = unknown(y0, "roots")
     problem = equation(fn, y0, args, "roots")
     check_square(problem, "roots")
     tol = default_tolerance(y0)
     solvers = root_finders(tol, y0) if solver is None else [solver]
-    parameters = constant(problem.parameters)
-    start = constant(problem.unknowns.pack(y0))
-
     first = root(fn, solver, y0, args, max_steps=max_steps, throw=False)
-    way = constant(problem.unknowns.pack(first.value)) - start
+    known = (first.value, first.certificate.stationary)
+
+    def search(problem, solvers, start):
+        return _found(problem, solvers, constant(start), count, max_steps, tol)
+
+    def of_start(start, args):
+        return equation(fn, start[0], args, "roots")
+
+    found = apart(search, problem, of_start, solvers, (y0, known), args, "roots")
+
+    def polished(x):
+        newton = optx.Newton(tol, tol)
+        return root(fn, newton, problem.unknowns.unpack(x), args, max_steps=10, throw=False)
+
+    return jax.vmap(polished)(found)
+
+
+def _found(problem: Equation, solvers, start, count, max_steps, tol) -> Array:
+    """Vectors near roots, one below the other, the known one first; NaN where a search found nothing new."""
+    y0, (first, is_root) = start
+    parameters = constant(problem.parameters)
+    x0 = problem.unknowns.pack(y0)
+    way = problem.unknowns.pack(first) - x0
     unit = jnp.sqrt((way**2).sum())
     unit = jnp.where((unit > 0) & jnp.isfinite(unit), unit, 1)
 
@@ -61,25 +81,19 @@ def roots(
         there = jnp.isfinite(known).all(1)
         apart = z[None, :] - jnp.where(there[:, None], known, 0)
         square = jnp.where(there, (apart**2).sum(1), 1)
-        F = problem.F(start + unit * z, parameters)
+        F = problem.F(x0 + unit * z, parameters)
         return F * (1 + jnp.where(there, 1 / square, 0)).prod()
 
     def search(known, i):
-        def run(solver, y0):
-            return optx.root_find(deflated, solver, y0, known, max_steps=max_steps, throw=False)
+        def run(solver, z0):
+            return optx.root_find(deflated, solver, z0, known, max_steps=max_steps, throw=False)
 
-        got = first_that_works(solvers, run, jnp.zeros_like(start))
+        got = first_that_works(solvers, run, jnp.zeros_like(x0))
         near = ((got.value[None, :] - known) ** 2).sum(1) <= tol * (1 + (got.value**2).sum())
         new = (got.result == optx.RESULTS.successful) & ~near.any()
         return known.at[i].set(jnp.where(new, got.value, jnp.nan)), None
 
-    unknown = jnp.full((count, start.size), jnp.nan, start.dtype)
-    known = unknown.at[0].set(jnp.where(first.certificate.stationary, way / unit, jnp.nan))
+    unknown = jnp.full((count, x0.size), jnp.nan, x0.dtype)
+    known = unknown.at[0].set(jnp.where(is_root, way / unit, jnp.nan))
     known, _ = lax.scan(search, known, jnp.arange(1, count))
-    found = start[None, :] + unit * known
-
-    def polished(x):
-        newton = optx.Newton(tol, tol)
-        return root(fn, newton, problem.unknowns.unpack(x), args, max_steps=10, throw=False)
-
-    return jax.vmap(polished)(found)
+    return x0[None, :] + unit * known

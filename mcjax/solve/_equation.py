@@ -34,10 +34,7 @@ def equation(
 ) -> Equation:
     """The equation residual(x, args) = 0 near an x of inexact arrays."""
     args = arrays(args)
-    x = varying_as(x, args)
-    traced = _traced(residual, x, args)
-    if _axes(traced) - _axes(x):  # shard_map: what is closed over varies where x does not
-        traced = _traced(residual, varying_as(x, traced), args)
+    (traced,), _ = programs([residual], x, args)
     out = traced.out_struct
     if has_aux and not (isinstance(out, tuple) and len(out) == 2):
         raise ValueError(f"{name}: has_aux=True needs a function that returns a pair (value, aux)")
@@ -61,10 +58,23 @@ def equation(
     )
 
 
-def _traced(residual, x, args):
-    return eqx.filter_closure_convert(
-        eqx.Partial(residual), x, args
-    )  # Partial: global functions too
+def programs(functions: list, x: PyTree, args: Any) -> tuple[list, PyTree]:
+    """Functions of (x, args) as closed programs, and x as they take it: cast to vary, inside
+    `shard_map`, over all axes that x, `args` or what they close over varies over. None stays None.
+    """
+
+    def traced(x):
+        return [
+            None if f is None else eqx.filter_closure_convert(eqx.Partial(f), x, args)
+            for f in functions
+        ]  # Partial: global functions too
+
+    x = varying_as(x, (x, args))
+    found = traced(x)
+    if _axes(found) - _axes(x):
+        x = varying_as(x, found)
+        found = traced(x)
+    return found, x
 
 
 def _axes(tree):
@@ -94,6 +104,7 @@ def unit_of_small(problem: Equation, x) -> Array:
     The larger of F at x and of what a change of all unknowns makes of it.
     """
     x, parameters = constant((x, problem.parameters))
+    x = varying_as(x, parameters)
     F, change = jax.jvp(lambda x: problem.F(x, parameters), (x,), (jnp.abs(x) + 1,))
     size = jnp.maximum(jnp.abs(F).max(), jnp.abs(change).max())
     return jnp.minimum(nearest(size), 1)

@@ -25,6 +25,7 @@ from .._core._matmul import matmul
 from ..linalg import cholesky, qr
 from ._active_set import ActiveSet
 from ._certificate import Certificate
+from ._linear import jacobian
 
 
 class Fit(eqx.Module):
@@ -218,7 +219,7 @@ def covariance(J: Array, R: Array, chi2: Array, absolute_sigma: bool) -> tuple[A
 def jacobian_and_factor(residuals: Callable, p: Array) -> tuple[Array, Array, Array]:
     """r, J and R of J = Q R at p."""
     r, push = jax.linearize(residuals, p)
-    J = jax.vmap(push, out_axes=1)(jnp.eye(p.size, dtype=p.dtype))
+    J = jacobian(push, p)
     _, R = qr(J)
     return r, J, R
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import lineax as lx
 import optimistix as optx
@@ -13,13 +12,14 @@ from jaxtyping import PyTree
 from .._core._constant import constant
 from ._anderson import Anderson
 from ._apart import apart
+from ._compiled import compiled
 from ._equation import Equation, equation, varying_as
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance
-from ._vector import inexact
+from ._vector import unknown
 
 
-@eqx.filter_jit
+@compiled
 def fixed_point(
     fn: Callable,
     solver: Any,
@@ -53,7 +53,7 @@ def fixed_point(
     Cost: the solver's, and polish + 2 Jacobians with their SVDs.
     Source: Bai, Kolter and Koltun, Deep equilibrium models, NeurIPS 2019, section 3.
     """
-    y0 = inexact(y0, "fixed_point")
+    y0 = unknown(y0, "fixed_point")
     maps_of = partial(equation, fn, name="fixed_point", has_aux=has_aux)
     maps = maps_of(y0, args)
     _check_same(maps, varying_as(constant(y0), maps.parameters))

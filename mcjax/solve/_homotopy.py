@@ -12,21 +12,22 @@ Source: Allgower and Georg, Introduction to Numerical Continuation Methods (2003
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from .._core._constant import constant
+from ._apart import traced_once
+from ._compiled import compiled
 from ._continuation import check_steps, follow, groups
 from ._equation import Equation, check_square, equation, unit_of_small, varying_as
 from ._root import root
 from ._solution import Solution
 from ._solvers import default_tolerance, line_search_newton
-from ._vector import arrays, inexact
+from ._vector import arrays, unknown
 
 
-@eqx.filter_jit
+@compiled
 def homotopy(
     fn: Callable,
     y0: PyTree,
@@ -55,8 +56,8 @@ def homotopy(
 
     Errors: as of `root`. Cost: steps times about 8 Jacobians with a solve; then Newton's method.
     """
-    y0, args = inexact(y0, "homotopy"), arrays(args)
-    fn = eqx.filter_closure_convert(eqx.Partial(fn), y0, args)  # traced once
+    y0, args = unknown(y0, "homotopy"), arrays(args)
+    fn = traced_once(fn, y0, args)
     problem = equation(fn, y0, args, "homotopy")
     check_square(problem, "homotopy")
     check_steps(steps, "homotopy")
@@ -64,10 +65,12 @@ def homotopy(
     start = problem.unknowns.unpack(_end(problem, y0, step, steps))
     solver = line_search_newton(default_tolerance(y0))
 
-    def scaled(y, args):
+    def scaled(y, given):
+        args, unit = given
         return jax.tree.map(lambda v: v / unit.astype(v.dtype), fn(y, args))
 
-    return root(scaled, solver, start, args, throw=throw, polish=polish, on_singular=on_singular)
+    given = (args, unit)
+    return root(scaled, solver, start, given, throw=throw, polish=polish, on_singular=on_singular)
 
 
 def _end(problem: Equation, y0, step, steps):

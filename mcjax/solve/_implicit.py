@@ -15,6 +15,7 @@ from ._kkt import KKT
 from ._kkt_attach import attach_kkt
 from ._linear import linear_solve
 from ._newton import newton_steps
+from ._solution import check_polish
 from ._vector import inexact
 
 
@@ -56,6 +57,7 @@ def attach_implicit(
     Cost: nothing unless differentiated; then n directional derivatives of F and an inverse.
     Source: Blondel et al., Efficient and modular implicit differentiation, NeurIPS 2022.
     """
+    check_polish(polish, "attach_implicit")
     x = inexact(x, "attach_implicit")
     if isinstance(residual, KKT):
         if has_aux or solver is not None:

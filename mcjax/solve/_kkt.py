@@ -42,7 +42,7 @@ from jaxtyping import Array, PyTree
 from .._core._constant import constant
 from .._core._power_of_two import nearest
 from ._certificate import FLOOR
-from ._equation import Equation, equation, varying_as
+from ._equation import Equation, equation, programs, varying_as
 from ._linear import jacobian
 from ._vector import Packing, arrays, inexact, packing
 
@@ -81,8 +81,12 @@ class Sides(NamedTuple):
 
 
 class System(NamedTuple):
-    """The parts of the conditions as functions of (vector x, args), and how x is packed."""
+    """The parts of the conditions as functions of (vector x, args), and how x is packed.
 
+    value: f, None if only its slope is known. parameters: all arrays that f, h and g depend on.
+    """
+
+    value: Callable | None
     slope: Callable
     equality: Callable
     inequality: Callable
@@ -91,41 +95,40 @@ class System(NamedTuple):
     unknowns: Packing
     counts: tuple[int, int]
     signed: bool
+    parameters: tuple[Array, ...]
 
 
 def system(kkt: KKT, x: PyTree, args: Any, name: str, slope: Callable | None = None) -> System:
     """The parts of `kkt` near x. `slope` stands for ∇fn where given, (x, args) ↦ pytree like x."""
     unknowns = packing(x, name)
+    bounds = [_bound(kkt.lower, x, unknowns, -jnp.inf, name)]
+    bounds += [_bound(kkt.upper, x, unknowns, jnp.inf, name)]
+    functions = [kkt.fn if slope is None else None, kkt.equality, kkt.inequality]
+    traced, x = programs(functions, varying_as(x, bounds), args)
+    lower, upper = varying_as(bounds, x)
 
-    def traced(fn):
-        return eqx.filter_closure_convert(eqx.Partial(fn), x, args)
-
-    def gradient():
-        fn = traced(kkt.fn)
-        value = fn.out_struct
-        if not (hasattr(value, "shape") and value.shape == () and _is_real(value)):
-            raise ValueError(f"{name}: the function to minimise must return one real number")
-        return lambda x, args: jax.grad(lambda x: fn(unknowns.unpack(x), args))(x)
+    def of_vector(fn):
+        return lambda x, args: fn(unknowns.unpack(x), args)
 
     def vector(fn, what):
         if fn is None:
-            return lambda x, args: jnp.zeros((0,), x.dtype), 0
-        fn = traced(fn)
+            return lambda x, args: x[:0], 0
         values = packing(fn.out_struct, f"{name}: {what}")
         return lambda x, args: values.pack(fn(unknowns.unpack(x), args)), values.size
 
     if slope is None:
-        slopes = gradient()
+        value = traced[0].out_struct
+        if not (hasattr(value, "shape") and value.shape == () and _is_real(value)):
+            raise ValueError(f"{name}: the function to minimise must return one real number")
+        value, slopes = of_vector(constant(traced[0])), jax.grad(of_vector(traced[0]))
     else:
+        value, slopes = None, lambda x, args: unknowns.pack(slope(unknowns.unpack(x), args))
 
-        def slopes(x, args):
-            return unknowns.pack(slope(unknowns.unpack(x), args))
-
-    h, m_equal = vector(kkt.equality, "equality")
-    g, m_above = vector(kkt.inequality, "inequality")
-    lower = varying_as(_bound(kkt.lower, x, unknowns, -jnp.inf, name), x)
-    upper = varying_as(_bound(kkt.upper, x, unknowns, jnp.inf, name), x)
-    return System(slopes, h, g, lower, upper, unknowns, (m_equal, m_above), slope is None)
+    h, m_equal = vector(traced[1], "equality")
+    g, m_above = vector(traced[2], "inequality")
+    parameters = tuple(jax.tree.leaves(eqx.filter((traced, args), eqx.is_array)))
+    counts = (m_equal, m_above)
+    return System(value, slopes, h, g, lower, upper, unknowns, counts, slope is None, parameters)
 
 
 class Units(NamedTuple):
@@ -166,6 +169,7 @@ def in_units(parts: System, x: Array, args) -> tuple[System, Units]:
         return lambda x, args: of(x, args) / unit
 
     parts = parts._replace(
+        value=parts.value and scaled(parts.value, units.f),
         slope=scaled(parts.slope, units.f),
         equality=scaled(parts.equality, units.equality),
         inequality=scaled(parts.inequality, units.inequality),
@@ -291,6 +295,7 @@ def multipliers(parts: System, x: Array, args) -> Point:
 def start(kkt: KKT, x: PyTree, args, name: str) -> tuple[System, Point, Any]:
     """The parts in units, w at x, and args with jax arrays."""
     args = arrays(args)
-    vector = (parts := system(kkt, x, args, name)).unknowns.pack(x)
+    parts = system(kkt, x, args, name)
+    vector = varying_as(parts.unknowns.pack(x), parts.lower)
     parts, _ = in_units(parts, vector, args)
     return parts, multipliers(parts, vector, args), args

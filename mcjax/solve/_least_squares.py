@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import lineax as lx
 import optimistix as optx
 from jaxtyping import PyTree
@@ -12,16 +11,17 @@ from jaxtyping import PyTree
 from .._core._constant import constant
 from ._apart import apart
 from ._certificate import certify
+from ._compiled import compiled
 from ._equation import equation, half_square, normal_equation
 from ._linear import linear_solve
 from ._progress import Line
 from ._search import descend
 from ._solution import Solution, attached, check_polish, view
 from ._solvers import default_tolerance, least_squares_solver
-from ._vector import inexact
+from ._vector import unknown
 
 
-@eqx.filter_jit
+@compiled
 def least_squares(
     fn: Callable,
     solver: Any,
@@ -60,7 +60,7 @@ def least_squares(
     method at least.
     Source: Nocedal and Wright, Numerical Optimization (2006), chapters 4 and 10.
     """
-    y0 = inexact(y0, "least_squares")
+    y0 = unknown(y0, "least_squares")
     check_polish(polish, "least_squares")
     solve = linear_solve(linear_solver, on_singular, tags, "least_squares")
     residuals_of = partial(equation, fn, name="least_squares", has_aux=has_aux)

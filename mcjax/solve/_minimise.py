@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -14,16 +13,17 @@ from jaxtyping import PyTree
 from .._core._constant import constant
 from ._apart import apart
 from ._certificate import certify
+from ._compiled import compiled
 from ._equation import equation, gradient
 from ._linear import linear_solve
 from ._progress import Line
 from ._search import descend
 from ._solution import Solution, attached, check_polish, view
 from ._solvers import default_tolerance
-from ._vector import inexact
+from ._vector import unknown
 
 
-@eqx.filter_jit
+@compiled
 def minimise(
     fn: Callable,
     solver: Any,
@@ -65,7 +65,7 @@ def minimise(
     method at least.
     Source: Nocedal and Wright, Numerical Optimization (2006), chapters 4 and 6.
     """
-    y0 = inexact(y0, "minimise")
+    y0 = unknown(y0, "minimise")
     check_polish(polish, "minimise")
     solve = linear_solve(linear_solver, on_singular, tags, "minimise")
     objective_of = partial(equation, fn, name="minimise", has_aux=has_aux)

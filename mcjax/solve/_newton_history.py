@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .._core._constant import constant
 from ._certificate import FLOOR, tolerance
-from ._equation import check_square, equation
+from ._equation import check_square, equation, varying_as
 from ._linear import jacobian, linear_map
 from ._vector import inexact
 
@@ -66,7 +66,7 @@ def newton_history(fn: Callable, y0: PyTree, args: Any = None, *, steps: int = 3
         s = jnp.linalg.solve(J, F)
         return x - s, (x, _norm(F), _norm(s))
 
-    x0 = constant(problem.unknowns.pack(y0))
+    x0 = varying_as(constant(problem.unknowns.pack(y0)), parameters)
     _, (x, residuals, lengths) = lax.scan(step, x0, None, length=steps + 1)
     return NewtonHistory(x, residuals, lengths, _order(x, lengths), _outcome(x, residuals, lengths))
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import lineax as lx
 import optimistix as optx
@@ -12,14 +11,15 @@ from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._apart import apart
+from ._compiled import compiled
 from ._equation import Equation, check_square, equation, unit_of_small
 from ._progress import Line
 from ._solution import Solution, certified, view
 from ._solvers import default_tolerance, first_that_works, root_finders
-from ._vector import inexact
+from ._vector import unknown
 
 
-@eqx.filter_jit
+@compiled
 def root(
     fn: Callable,
     solver: Any,
@@ -58,7 +58,7 @@ def root(
     Cost: the solver's, and polish + 2 Jacobians with their SVDs.
     Source: Nocedal and Wright, Numerical Optimization (2006), chapter 11.
     """
-    y0 = inexact(y0, "root")
+    y0 = unknown(y0, "root")
     roots_of = partial(equation, fn, name="root", has_aux=has_aux)
     problem = roots_of(y0, args)
     check_square(problem, "root")

@@ -13,6 +13,7 @@ Derivatives are those of the equation that holds at the minimum (`_feasible`), a
 """
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import equinox as eqx
@@ -26,6 +27,7 @@ from .._core._constant import constant
 from ._apart import raise_if
 from ._attach import attach
 from ._certificate import Certificate
+from ._compiled import compiled
 from ._equation import Equation, equation, varying_as
 from ._feasible import Feasible, everywhere, in_bounds, on_manifold, projected
 from ._linear import linear_solve
@@ -34,7 +36,7 @@ from ._progress import Line
 from ._search import STILL, search
 from ._solution import Solution, check_polish, result_of
 from ._solvers import default_tolerance
-from ._vector import inexact
+from ._vector import unknown
 
 
 class REASON(eqx.Enumeration):
@@ -55,7 +57,7 @@ class REASON(eqx.Enumeration):
     nan_start = "The function or its gradient is not finite at the start."
 
 
-@eqx.filter_jit
+@compiled
 def run_optax(
     fn: Callable,
     optimiser: optax.GradientTransformation,
@@ -112,7 +114,7 @@ def run_optax(
             f"{NAME}: optimiser must be of optax, with init and update, got {type(optimiser).__name__}; "
             "for a solver of optimistix use minimise"
         )
-    y0 = inexact(y0, NAME)
+    y0 = unknown(y0, NAME)
     pair = isinstance(y0, optax.LookaheadParams)
     objective = equation(fn, y0.slow if pair else y0, args, NAME, has_aux=has_aux)
     if objective.rows != 1:
@@ -121,7 +123,7 @@ def run_optax(
             "average in fn"
         )
     check_polish(polish, NAME)
-    if not isinstance(max_steps, int) or max_steps < 1:
+    if not isinstance(max_steps, Integral) or max_steps < 1:
         raise ValueError(f"{NAME}: max_steps is a number of steps, 1 or more, got {max_steps!r}")
     solve = linear_solve(None, on_singular, frozenset(), NAME)
     y0 = constant(varying_as(y0, objective.parameters))

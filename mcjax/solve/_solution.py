@@ -1,6 +1,7 @@
 """optimistix's Solution, with a certificate."""
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import NamedTuple, TypeVar
 
 import equinox as eqx
@@ -54,7 +55,7 @@ def certified(
 
 def check_polish(polish, name: str) -> None:
     """Raise unless it is a number of steps."""
-    if not isinstance(polish, int) or polish < 0:
+    if not isinstance(polish, Integral) or polish < 0:
         raise ValueError(f"{name}: polish is a number of Newton steps, 0 or more, got {polish!r}")
 
 

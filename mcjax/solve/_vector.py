@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
+from jax.sharding import get_abstract_mesh
 from jaxtyping import Array, PyTree
 
 
@@ -61,6 +62,15 @@ def inexact(tree: PyTree, name: str) -> PyTree:
     return jax.tree.map(_inexact, tree)
 
 
+def unknown(y0: PyTree, name: str) -> PyTree:
+    """`inexact` of a start, which has at least one number."""
+    y0 = inexact(y0, name)
+    if not any(leaf.size for leaf in jax.tree.leaves(y0)):
+        shapes = [leaf.shape for leaf in jax.tree.leaves(y0)]
+        raise ValueError(f"{name}: y0 has no numbers, its shapes are {shapes}: nothing is unknown")
+    return y0
+
+
 def arrays(tree: PyTree) -> PyTree:
     """The tree with its NumPy arrays, Python numbers that are traced, and NaN, as jax arrays.
 
@@ -91,7 +101,19 @@ def _is_number(x):
 
 def _inexact(x):
     x = jnp.asarray(x)
-    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.result_type(float))
+    inexact = jnp.issubdtype(x.dtype, jnp.inexact)
+    return on_its_mesh(x if inexact else x.astype(jnp.result_type(float)))
+
+
+def on_its_mesh(x: Array) -> Array:
+    """x of the mesh around it: inside `shard_map` a constant is of none until something is done to it."""
+    return x * 1 if on_mesh() else x
+
+
+def on_mesh() -> bool:
+    """Whether types tell of a mesh, here."""
+    mesh = get_abstract_mesh()
+    return bool(mesh.manual_axes or mesh.explicit_axes)
 
 
 def _complex(dtype):

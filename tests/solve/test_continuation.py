@@ -321,10 +321,17 @@ def test_bad_input():
         continuation(lambda y, p, _: y - p[0], 0.0, jnp.zeros(2), step=0.1, steps=2)
     with pytest.raises(ValueError, match="steps is a number of points"):
         continuation(lambda y, p, _: y - p, 0.0, 0.0, step=0.1, steps=0)
+    with pytest.raises(ValueError, match="continuation: y0 has no numbers"):
+        continuation(lambda y, p, _: y, jnp.zeros(0), 0.0, step=0.1, steps=2)
     with pytest.raises(ValueError, match="homotopy: steps is a number of points"):
         homotopy(lambda y, _: y, 0.0, steps=0)
     with pytest.raises(ValueError, match="homotopy: 2 equations for 1 unknowns"):
         homotopy(lambda y, _: jnp.stack([y, y]), 0.0)
+
+
+def test_a_count_of_numpy():
+    branch = continuation(lambda y, p, _: y - p, 0.0, 0.0, step=0.1, steps=np.int64(3))
+    assert branch.p.shape == (4,)
 
 
 def test_no_step_leads_nowhere():

@@ -324,6 +324,8 @@ def test_bad_input():
         attach_implicit(1.0, lambda x, a: jnp.stack([x, x]))
     with pytest.raises(TypeError, match="got str in it"):
         attach_implicit("x", cubic)
+    with pytest.raises(ValueError, match=r"polish is a number of Newton steps, .* got -1"):
+        attach_implicit(1.0, lambda x, a: x, polish=-1)
     with pytest.raises(ValueError, match="on_singular is one of"):
         attach_implicit(1.0, lambda x, a: x, on_singular="ignore")
     with pytest.raises(ValueError, match="leave out `solver`"):

@@ -227,6 +227,14 @@ def test_bad_input():
         least_squares(lambda y, _: y, None, "y")
     with pytest.raises(ValueError, match="polish is a number of Newton steps"):
         root(lambda y, _: y - 1, None, 0.0, polish=-1)
+    with pytest.raises(ValueError, match=r"root: y0 has no numbers, its shapes are \[\(0, 3\)\]"):
+        root(lambda y, _: y, None, jnp.zeros((0, 3)))
+
+
+def test_counts_of_numpy():
+    """They are the program's, as Python's are, and no arrays."""
+    newton, counts = optx.Newton(1e-8, 1e-8), {"max_steps": np.int64(9), "polish": np.int32(1)}
+    assert root(lambda y, _: y - 1, newton, 0.0, **counts).value == 1
 
 
 @pytest.mark.parametrize("solve", [root, least_squares])

@@ -149,6 +149,15 @@ def test_newton_steps(dtype, size):
         close(step, x, dtype)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_a_metric_at_the_end_of_the_numbers(size):
+    """Times what CG leaves of a residual it is below all numbers."""
+    transform = scale_by_natural_gradient(lambda _, v: size * np.array([1.0, 2.0]) * v)
+    x = jnp.array([0.3, 0.7])
+    step, _ = transform.update(size * np.array([1.0, 2.0]) * x, transform.init(x), x)
+    close(step, x, FULL)
+
+
 @pytest.mark.parametrize(("dtype", "size"), [(HALF, 1e-30), (HALF, 1e30), (FULL, 1e250)])
 def test_to_the_sphere_where_curvature_is_negative(dtype, size):
     H = dtype(size) * jnp.diag(jnp.array([2, -1], dtype))

@@ -52,15 +52,16 @@ def scale_by_natural_gradient(
         times = jax.linearize(product, jnp.zeros_like(g))[1]
         size = norm(g)
         along = g / jnp.where(size > 0, size, 1)
-        # In the unit of F g: CG takes a small F for a singular one.
-        unit = nearest(jnp.abs(times(along)).max(initial=0))
+        # In the unit of F g: CG takes a small F for a singular one. Half of it is taken from v and half
+        # from F v: what is left of a residual, times a small F, is below all numbers.
+        half = nearest(jnp.abs(times(along)).max(initial=0), 2)
         F = lx.FunctionLinearOperator(
-            lambda v: times(v) / unit,
+            lambda v: times(v / half) / half,
             jax.eval_shape(lambda: g),
             tags=lx.positive_semidefinite_tag,
         )
         tol = float(jnp.finfo(g.dtype).eps ** 0.5)
-        step = size / unit * solved(F, along, lx.CG(tol, tol) if solver is None else solver)
+        step = size / half / half * solved(F, along, lx.CG(tol, tol) if solver is None else solver)
         return vector.unpack(step), state
 
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
