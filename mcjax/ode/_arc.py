@@ -13,13 +13,14 @@ from functools import partial
 from typing import Any
 
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from .._core._constant import constant
 from ._crossing import first_crossing
-from ._flow import Flow
+from ._flow import Flow, only_if, tolerances
 
 _POLISH = 4  # steps of Newton's method, from where the interpolant of the solver has its root
 
@@ -61,15 +62,20 @@ class Arcs(eqx.Module):
 
         def residual(time):
             def event():
-                return self.guard(which, time, self.flow(t, time, y)[0])
+                h = self.guard(which, time, self.flow(t, time, y)[0])
+                return jnp.where(happened, h, time - t1)
 
-            return lax.cond(happened, event, lambda: time - t1)
+            return lax.cond(eqxi.unvmap_any(happened), event, lambda: time - t1)
 
         end = lax.custom_root(residual, start, _newton, _divide)
         # A time that Newton's method lost has no state. And in the loops of jax 0.10 only a branch keeps its
-        # derivative rule in reverse mode, without which forward mode over it would go into the solver.
+        # derivative rule in reverse mode, without which forward mode over it would go into the solver. So
+        # branches are taken for all rows of a batch: one that each takes for itself is none.
+        known = jnp.isfinite(end)
         lost = lambda: (jnp.full_like(y, jnp.nan), jnp.array(False))  # noqa: E731
-        y_end, okay = lax.cond(jnp.isfinite(end), lambda: self.flow(t, end, y), lost)
+        arrive = lambda: self.flow(t, jnp.where(known, end, t), y)  # noqa: E731
+        y_end, okay = lax.cond(eqxi.unvmap_any(known), arrive, lost)
+        y_end, okay = only_if(known, y_end), okay & known
         outcome = self._outcome(which, (t, y), end, y_end, happened)
         outcome = jnp.where(first.grazes, Outcome.grazing, outcome)
         failed = ~first.okay | (~okay & ~first.grazes)
@@ -124,7 +130,7 @@ def _tolerance(arcs, start, h, t, y):
     The rounding of t, of y, and of h, as large as h is where the arc starts: a guard may be of t alone.
     """
     controller, eps = arcs.flow.controller, float(jnp.finfo(y.dtype).eps)
-    rtol, atol = (getattr(controller, name, eps**0.5) for name in ("rtol", "atol"))
+    rtol, atol = tolerances(controller, eps**0.5)
     by_t, by_y = jax.grad(h, (0, 1))(t, y)
     solution = jnp.abs(by_y * (atol + rtol * jnp.abs(y))).sum()
     rounding = jnp.abs(by_t) * jnp.maximum(jnp.abs(t), jnp.abs(start[0]))

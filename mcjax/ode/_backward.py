@@ -6,7 +6,9 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 
+from .._core._power_of_two import nearest
 from ._adjoint_solve import solve_adjoint
 from ._flow import only_if
 
@@ -16,6 +18,9 @@ def backward(
     adjoint, solver, stepsize_controller, max_steps, **_,
 ):  # fmt: skip
     """(λ(t0), dL/dθ, its error number) for jumps (k, n) at save times (k,): NaN where a solve failed."""
+    given = adjoint.stepsize_controller is not None  # whose tolerances are those of λ itself
+    unit = jnp.ones((), jumps.real.dtype) if given else unit_of(problem, jumps)
+    problem, jumps = with_unit(problem, unit), jumps / unit.astype(jumps.dtype)
     order = jnp.argsort(-moments)
     sigma, jumps = -moments[order], jumps[order]
     # λ is zero after the last save time, unless a cost feeds it.
@@ -37,7 +42,38 @@ def backward(
         adjoint.max_steps or 16 * max_steps,
         integrate,
     )
+    found = jax.tree.map(lambda x: x * unit.astype(x.dtype), found)
     return jax.tree.map(partial(only_if, solved), found)
+
+
+def unit_of(problem, jumps):
+    """What λ is solved for in multiples of, so that it is as large as y, or as one.
+
+    λ has the units of the loss over those of y, and atol is one of y: in other units λ, which may be all
+    below it, would be anything. A power of two, by which nothing is rounded.
+    """
+    path = problem.trajectory
+    here = jnp.arange(len(path.left)) < path.count
+    size = jnp.abs(jnp.where(here[:, None], path.coefficients[:, 0], 0)).max(initial=1)
+    largest = jnp.abs(jumps).max(initial=0)
+    if problem.source is not None:
+
+        def add(i, sums):
+            slope = jax.grad(problem.cost, 1)(path.left[i], path.on_step(i, zero), problem.theta)
+            return sums + (path.right[i] - path.left[i]) * jnp.abs(slope).max().astype(sums.dtype)
+
+        zero = jnp.zeros((), path.left.dtype)
+        gained = lax.fori_loop(0, path.count, add, zero) * jnp.abs(problem.source)
+        largest = jnp.maximum(largest, gained.astype(largest.dtype))
+    return nearest(largest) / nearest(size)
+
+
+def with_unit(problem, unit):
+    """The problem whose costate is λ / unit."""
+    if problem.source is None:
+        return problem
+    source = problem.source / unit.astype(problem.source.dtype)
+    return eqx.tree_at(lambda p: p.source, problem, source)
 
 
 def reversed_stops(controller, forward, stops):

@@ -128,6 +128,10 @@ def check_ode_gradient(
     moving, rest = eqx.partition((y0, args), eqx.is_inexact_array)
     if not jax.tree.leaves(moving):
         raise ValueError("check_ode_gradient: y0 and args hold no floating-point arrays")
+    if any(map(jnp.iscomplexobj, jax.tree.leaves(moving))):
+        raise TypeError(
+            "check_ode_gradient: differences are taken of real numbers: pass real and imaginary parts"
+        )
     point, unravel = ravel_pytree(moving)
     controller = tolerant(stepsize_controller, point.dtype)
     allowed = min(_SLACK * float(controller.rtol), _LOOSE)
@@ -229,8 +233,9 @@ def _gradient(value, point, controller, adjoint):
 
 
 def _tightened(controller, factor, dtype):
-    floor = 500 * float(jnp.finfo(dtype).eps)
-    tight = (max(controller.rtol * factor, floor), max(controller.atol * factor, floor))
+    """Both tolerances times a factor, by which rtol stays above rounding: atol has units."""
+    rtol = max(controller.rtol * factor, 500 * float(jnp.finfo(dtype).eps))
+    tight = (rtol, controller.atol * (rtol / controller.rtol))
     return eqx.tree_at(lambda c: (c.rtol, c.atol), controller, tight)
 
 
@@ -271,7 +276,7 @@ def _taylor(value, point, controller, gradients, names, allowed, seed):
     run = eqx.filter_jit(lambda point, shift: value(point, tight, adjoint, shift))
 
     def sides(h, shift=0.0):
-        moved = (point + s * h * jnp.asarray(v, point.dtype) for s in (1, -1))
+        moved = (point + jnp.asarray(s * h * v, point.dtype) for s in (1, -1))
         return [float(run(p, shift)) for p in moved]
 
     middle, moved = float(run(point, 0.0)), {h: sides(h) for h in _STEPS}

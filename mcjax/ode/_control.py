@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from ._adjoint_solve import Problem, backward_terms
-from ._backward import first_step, reversed_stops, tighter
+from ._backward import first_step, reversed_stops, tighter, unit_of, with_unit
 from ._flow import only_if
 from ._gauss import GaussAdjoint, loop_with_trajectory
 
@@ -37,6 +37,7 @@ class ControlGradient(eqx.Module):
     y1: Any
     problem: Problem
     path: diffrax.DenseInterpolation | Any
+    unit: jax.Array
     control: Callable
     vector_field: Callable
     running_cost: Callable | None
@@ -63,7 +64,8 @@ class ControlGradient(eqx.Module):
 
     def costate(self, t):
         """λ(t)."""
-        return self.problem.unravel(self.path.evaluate(-t))
+        adjoint = self.path.evaluate(-t)
+        return self.problem.unravel(adjoint * self.unit.astype(adjoint.dtype))
 
 
 def _dot(x, y):
@@ -143,7 +145,9 @@ def control_gradient(
         value = value + solution.stats["cost"]
     source = None if cost is None else jnp.ones((), value.dtype)
     problem = eqx.tree_at(lambda p: p.source, problem, source, is_leaf=lambda x: x is None)
-    time = problem.trajectory.left.dtype
+    time, start = problem.trajectory.left.dtype, ravel_pytree(start)[0]
+    unit = unit_of(problem, start[None])
+    problem = with_unit(problem, unit)
     controller = tighter(stepsize_controller, 0.1, problem.unravel)
     back = diffrax.diffeqsolve(
         backward_terms(problem.terms),
@@ -151,7 +155,7 @@ def control_gradient(
         -jnp.asarray(t1, time),
         -jnp.asarray(t0, time),
         first_step(problem.trajectory),
-        ravel_pytree(start)[0],
+        start / unit.astype(start.dtype),
         problem,
         stepsize_controller=reversed_stops(controller, stepsize_controller, []),
         saveat=diffrax.SaveAt(dense=True),
@@ -163,5 +167,5 @@ def control_gradient(
     right &= back.result == diffrax.RESULTS.successful
     value, y1 = jax.tree.map(lambda x: jnp.where(right, x, jnp.nan), (value, y1))
     return ControlGradient(
-        value, y1, problem, back.interpolation, control, vector_field, cost, args, right
+        value, y1, problem, back.interpolation, unit, control, vector_field, cost, args, right
     )

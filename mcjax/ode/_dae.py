@@ -52,8 +52,7 @@ def dae_solve(
 
     Args:
       f: (t, y, z, args) ↦ y'.
-      g: (t, y, z, args) ↦ as many numbers as z has, zero at the solution, in units such that
-        its rows are of one size.
+      g: (t, y, z, args) ↦ as many numbers as z has, zero at the solution, each in any unit.
       ts: (m,), the times of the solution, the first of which is that of y0.
       y0: initial state. z_guess: near the z that belongs to it, which is found. Pytrees of real arrays.
       solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`, from time to time; by default
@@ -64,7 +63,8 @@ def dae_solve(
 
     Returns:
       ys, zs: at the times, with a leading axis of m. g = 0 holds at each.
-      rcond (m,): σ_min(g_z) / ‖(g_y, g_z)‖. At 0 the index is higher than 1, and z is not a function of y.
+      rcond (m,): σ_min(g_z) / ‖(g_y, g_z)‖, rows scaled to one size. At 0 the index is higher than 1, and
+        z is not a function of y.
       successful (m,): y and z were found up to there, and rcond is more than ten times the tolerance and
         more than half of the digits. Else they are NaN.
 
@@ -124,9 +124,16 @@ def dae_solve(
 
 
 def _rcond(constraint, t, y, z, args):
-    """σ_min(g_z) / ‖(g_y, g_z)‖: what a change of y makes of z is 1/rcond times larger at most."""
+    """σ_min(g_z) / ‖(g_y, g_z)‖, with rows of one size: a change of y is 1/rcond times larger in z at most.
+
+    The units of an equation change nothing of the z that it determines.
+    """
     by_y, by_z = jax.jacfwd(constraint, (1, 2))(t, y, z, args)
-    return jnp.linalg.norm(by_z, -2) / jnp.linalg.norm(jnp.concatenate([by_y, by_z], 1), 2)
+    both = jnp.concatenate([by_y, by_z], 1)
+    largest = jnp.abs(both).max(1, keepdims=True)
+    both = both / jnp.where(largest > 0, largest, 1)
+    both = both / jnp.maximum(jnp.linalg.norm(both, axis=1, keepdims=True), 1)
+    return jnp.linalg.norm(both[:, len(y) :], -2) / jnp.linalg.norm(both, 2)
 
 
 def _of_vectors(function, to_y, to_z):

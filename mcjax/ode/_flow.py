@@ -12,7 +12,8 @@ y(t₁; t₀ + dt₀, y₀) = y(t₁; t₀, y₀ - f(t₀, y₀, θ) dt₀),
 
 is the same function again, one order up, times tangents: linear, so it transposes, and no loop is ever
 differentiated. It costs n (n + p)^k states: for systems of few states and parameters. θ is what may have
-a tangent, arrays that are traced; it is scaled by its size, so tolerances mean the same for all.
+a tangent, arrays that are traced. x is scaled by its size where that is more than one, so that no derivative
+in a large number hides below the tolerance.
 """
 
 import math
@@ -128,8 +129,13 @@ def root_tolerance(controller, dtype):
     rtol is at least 100 eps: a controller's may be 0, and a root is known to rounding.
     """
     eps = float(jnp.finfo(dtype).eps)
-    rtol, atol = (float(getattr(controller, name, eps**0.5)) for name in ("rtol", "atol"))
+    rtol, atol = map(float, tolerances(controller, eps**0.5))
     return max(rtol, 100 * eps), max(atol, 0.0)
+
+
+def tolerances(controller, default):
+    """rtol and atol of a controller, if it has any."""
+    return (getattr(controller, name, default) for name in ("rtol", "atol"))
 
 
 def _may_move(x):
@@ -169,7 +175,9 @@ def _solve(field, t0, t1, y0, args, solver, controller, max_steps, adjoint):
 def _tensors(y0, theta, t0, t1, *, order, field, rest, solver, controller, max_steps):
     """(y, Dy, .., D^order y) at t₁, and whether the solver succeeded."""
     n, p = len(y0), len(theta)
-    sizes = jnp.concatenate([jnp.ones_like(y0), jnp.where(theta == 0, 1, jnp.abs(theta))])
+    # Not smaller than one: a small derivative times a small θ would hide below atol.
+    largest_y = jnp.full_like(y0, jnp.abs(y0).max(initial=1))
+    sizes = jnp.concatenate([largest_y, jnp.maximum(jnp.abs(theta), 1)])
 
     def derivative(t, tensors, args):
         theta, sizes, rest = args
@@ -179,7 +187,7 @@ def _tensors(y0, theta, t0, t1, *, order, field, rest, solver, controller, max_s
 
         return tuple(_derivatives(moved, n + p, order, y0.dtype))
 
-    start = [y0, jnp.eye(n, n + p, dtype=y0.dtype)]
+    start = [y0, jnp.eye(n, n + p, dtype=y0.dtype) * sizes[None]]
     start += [jnp.zeros((n,) + (n + p,) * j, y0.dtype) for j in range(2, order + 1)]
     controller, solver = with_norm(controller, largest), with_norm(solver, largest)
     start = tuple(start[: order + 1])

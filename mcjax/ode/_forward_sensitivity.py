@@ -150,6 +150,10 @@ def _sensitivities(
     """S (k, n, P) at the times of each part: the columns of y0, if wanted, and of p."""
     n, m = y0.size, p.size
     of_y0, of_p = _directions(y0) if from_y0 else jnp.zeros((0, n), y0.dtype), _directions(p)
+    # A derivative in a large number hides below atol, its product with that number does not.
+    of_y0 = of_y0 * lax.stop_gradient(jnp.abs(y0)).max(initial=1).astype(y0.dtype)
+    of_p = of_p * lax.stop_gradient(jnp.maximum(jnp.abs(p), 1)).astype(p.dtype)[None]
+    sizes = jnp.concatenate([jnp.abs(of_y0).sum(1), jnp.abs(of_p).sum(1).astype(y0.real.dtype)])
     begin = jnp.concatenate([of_y0, jnp.zeros((len(of_p), n), y0.dtype)]).T
     pushed = jnp.concatenate([jnp.zeros((len(of_y0), m), p.dtype), of_p])
 
@@ -183,7 +187,8 @@ def _sensitivities(
         **kwargs,
     )
     right = solution.result == diffrax.RESULTS.successful
-    return [jnp.where(right, S, jnp.nan) for _, S in cast(list, solution.ys)]
+    found = [S / sizes.astype(S.dtype)[None, None] for _, S in cast(list, solution.ys)]
+    return [jnp.where(right, S, jnp.nan) for S in found]
 
 
 def _first_step(terms, t0, t1, y0, dt0, p, solver, controller):

@@ -49,7 +49,8 @@ class GaussAdjoint(diffrax.AbstractAdjoint):
     Args:
       solver: of λ, by default that of the solution.
       stepsize_controller: of λ, by default the PIDController of the solution with `tolerance` times its
-        rtol and atol. Other controllers do not say what accuracy is wanted: give one here.
+        rtol and atol, which are those of y: λ is scaled to be as large as y, whatever the unit of the loss.
+        Other controllers do not say what accuracy is wanted. One that is given controls λ as it is.
       tolerance: ratio of the tolerances of λ to those of the solution.
       interpolation: the solution between its steps, "hermite" (of degree 5, from f and its derivative
         along the solution; for explicit solvers; of degree 8, with the middle of each step, where their

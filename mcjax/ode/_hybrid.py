@@ -88,8 +88,7 @@ def hybrid_solve(
       solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`, for every arc; by default Tsit5,
         and a PIDController with rtol = atol = √eps.
       adjoint: how arcs are differentiated. By default by error-controlled sensitivities, in all modes and
-        at every order (of mapped solves with jax 0.10 not forward over reverse: jax.jacrev(jax.jacfwd));
-        for many states or parameters by an adjoint of diffrax.
+        at every order; for many states or parameters by an adjoint of diffrax.
 
     Returns:
       y1: the state at t1, after an event at t1 if there is one. For the state at many times, `jax.vmap`

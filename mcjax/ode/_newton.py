@@ -21,6 +21,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from .._core._axes import align
+
 
 class _State(NamedTuple):
     """y, the f and the step that led to it, the size of steps that are rounding, and where this stands."""
@@ -38,7 +40,8 @@ def newton(equations: Callable, guess, size: Callable, rtol: float, max_steps: i
 
     def advance(state):
         f, push = jax.linearize(equations, state.y)
-        jacobian = jax.vmap(push, out_axes=1)(jnp.eye(len(f), dtype=state.y.dtype))
+        _, unit = align(f, jnp.eye(len(f), dtype=f.dtype))
+        jacobian = jax.vmap(push, out_axes=1)(unit)
         step, again = jnp.linalg.solve(jacobian, jnp.stack([f, state.f], 1)).T
         y = state.y - step
         small = rtol**0.5 * jnp.maximum(_reach(jacobian, y), first)
@@ -54,7 +57,8 @@ def newton(equations: Callable, guess, size: Callable, rtol: float, max_steps: i
     first = jnp.where(guess == 0, 1, jnp.abs(guess))
     nothing = jnp.zeros_like(guess)
     # No step was there before the first: J counts as changed.
-    start = _State(guess, nothing, nothing + jnp.inf, nothing, jnp.array(False), jnp.array(0))
+    settled = (nothing > 0).any()
+    start = _State(guess, nothing, nothing + jnp.inf, nothing, settled, jnp.array(0))
     end = lax.while_loop(goes_on, advance, start)
     return end.y, end.settled & jnp.isfinite(end.y).all()
 

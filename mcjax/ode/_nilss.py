@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from ._flow import SOLVER, only_if, tolerant, vector
+from ._flow import SOLVER, only_if, tolerances, tolerant, vector
 
 
 class Shadowing(NamedTuple):
@@ -60,7 +60,7 @@ def nilss(
     Args:
       f: (t, y, p) ↦ y', autonomous.
       objective: (t, y, p) ↦ a number, J.
-      y0: a state on the attractor: integrate a transient first.
+      y0: a state on the attractor, which may be an equilibrium: integrate a transient first.
       p: a number, the parameter. Others are closed over.
       segment: time Δ between orthonormalisations; e^{Λ Δ} should be a hundred or so at most.
       segments: how many; T = segment * segments is the time of the average.
@@ -94,11 +94,13 @@ def nilss(
     p = jnp.asarray(p, y0.dtype)
     if p.shape != ():
         raise ValueError(f"nilss: p is a number, got shape {p.shape}; close over the others")
-    problem = _Problem(f, objective, unravel, p)
+    rtol, atol = tolerances(stepsize_controller, float(jnp.finfo(y0.dtype).eps) ** 0.5)
+    still = lambda y: (atol + rtol * jnp.abs(y)) / segment  # noqa: E731
+    problem = _Problem(f, objective, unravel, p, still)
     key = jax.random.key(0) if key is None else key
     W = jax.random.normal(key, (n, directions), y0.dtype)
     speed = problem.rate(y0)
-    W = jnp.linalg.qr(W - jnp.outer(speed, speed @ W) / (speed @ speed))[0]
+    W = jnp.linalg.qr(W - jnp.outer(speed, problem.shift(y0, speed, W)))[0]
 
     def one_segment(carry, _):
         y, W, v, okay = carry
@@ -108,7 +110,7 @@ def nilss(
         end, found = problem.integrate(start, segment, solver, stepsize_controller, max_steps)
         y, tangents, average, slopes, gram = end
         speed = problem.rate(y)
-        drift = speed @ tangents / (speed @ speed)
+        drift = problem.shift(y, speed, tangents)
         tangents = tangents - jnp.outer(speed, drift)
         Q, R = jnp.linalg.qr(tangents[:, :-1])
         v = tangents[:, -1]
@@ -140,6 +142,13 @@ class _Problem(NamedTuple):
     objective: Callable
     unravel: Callable
     p: Array
+    still: Callable
+
+    def shift(self, y, speed, tangents):
+        """ξ = ⟨v, f⟩ / |f|²: none where f is less than the tolerance, as at an equilibrium."""
+        moves = (jnp.abs(speed) > self.still(y)).any()
+        square = jnp.where(moves, speed @ speed, 1)
+        return jnp.where(moves, speed @ tangents / square, 0)
 
     def rate(self, y, p=None):
         p = self.p if p is None else p
@@ -160,14 +169,15 @@ class _Problem(NamedTuple):
             along = lambda v, dp: jax.jvp(both, (y, self.p), (v, dp))[1]  # noqa: E731
             rates, slopes = jax.vmap(along, (1, 0), (1, 0))(tangents, push)
             f = self.rate(y)
-            across = tangents - jnp.outer(f, f @ tangents) / (f @ f)
+            across = tangents - jnp.outer(f, self.shift(y, f, tangents))
             return f, rates, self.value(y), slopes, across.T @ across
 
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             solver,
-            0.0,
-            segment,
+            # diffrax makes the state of the type of the time.
+            jnp.zeros((), self.p.dtype),
+            jnp.asarray(segment, self.p.dtype),
             None,
             start,
             stepsize_controller=controller,

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jax import lax
 
+from .._core._axes import align
 from ._newton import newton
 
 
@@ -25,6 +26,12 @@ def find_root(
 
     The finder is one of optimistix, or None: Newton's method, to rtol size(x) or to rounding.
     """
+
+    if finder is not None and jax.sharding.get_abstract_mesh().manual_axes:
+        raise ValueError(
+            "inside jax.shard_map lineax refuses the equations of optimistix's root finders: pass "
+            "root_finder=None, for Newton's method"
+        )
 
     def solve(equations, guess):
         if finder is None:
@@ -37,6 +44,8 @@ def find_root(
         return jnp.where(okay, x, jnp.nan), okay.astype(guess.dtype)
 
     guess = lax.stop_gradient(guess)
+    # Within shard_map a root varies over what any argument of its equations varies over.
+    guess, _ = align(guess, equations(guess))
     root, okay = lax.custom_root(equations, guess, solve, _dense_solve, has_aux=True)
     return root, okay > 0
 

@@ -47,7 +47,7 @@ def steady_state(
       y_guess: near the equilibrium, a pytree of real arrays.
       root_finder: of optimistix, for roots or least squares; by default Newton's method, which ends where
         its step is rounding, in any units of f and y. Those of optimistix ask for |f| < atol.
-        `optimistix.LevenbergMarquardt` converges from farther away.
+        `optimistix.LevenbergMarquardt` converges from farther away. Inside `jax.shard_map` only the default.
 
     Returns:
       y: the equilibrium. jacobian (n, n) in the order of `ravel_pytree(y)`, and its eigenvalues (n,).

@@ -89,3 +89,29 @@ def test_bad_input():
         )
     with pytest.raises(ValueError, match="rtol > 0"):
         check(problems.equilibrium(), jnp.sum, jnp.arange(2), 0.0, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("unit", "dtype", "rtol"), [(1e-9, "float64", 1e-8), (1.0, "float32", 1e-3)]
+)
+def test_small_units_and_single_precision(unit, dtype, rtol):
+    """An atol of 1e-17 is no less than rounding where y is 1e-9. Trees of single precision run."""
+    y0 = {"x": jnp.full(1, 1.2 * unit, dtype)}
+    report = check_ode_gradient(
+        lambda t, y, a: {"x": -a * y["x"] ** 2 / unit},
+        lambda ys: (ys["x"] / unit).sum(),
+        jnp.arange(3, dtype=dtype),
+        y0,
+        jnp.asarray(0.7, dtype),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=rtol * unit),
+        max_steps=256,
+    )
+    # Single precision leaves differences no digit to decide by.
+    assert report.verdict == ("right" if dtype == "float64" else "undecided"), str(report)
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(TypeError, match="real and imaginary parts"):
+        check_ode_gradient(
+            lambda t, y, a: a * y, jnp.sum, jnp.arange(2), jnp.ones(1), jnp.array([1j])
+        )

@@ -66,3 +66,22 @@ def test_bad_input():
         dae_solve(lambda t, y, z, a: y, lambda t, y, z, a: z[:1], two, two, two)
     with pytest.raises(ValueError, match="times"):
         dae_solve(lambda t, y, z, a: y, lambda t, y, z, a: z, jnp.ones(()), two, two)
+
+
+def test_equations_of_other_sizes():
+    """z = (y, 2 y), its equations in units 1e18 apart: the solution and rcond are those in one unit."""
+
+    def solve(units):
+        return dae_solve(
+            lambda t, y, z, units: -z[0],
+            lambda t, y, z, units: units * (jnp.stack([z[0] - y, z[1] - z[0] - y])),
+            jnp.array([0.0, 1.0]),
+            1.0,
+            jnp.ones(2),
+            units,
+        )
+
+    found = jax.jit(jax.vmap(solve))(jnp.array([[1.0, 1.0], [1e-9, 1e9]]))
+    assert found.successful.all()
+    np.testing.assert_allclose(found.zs[:, -1] * np.e, [[1.0, 2.0]] * 2, rtol=1e-7)
+    np.testing.assert_allclose(found.rcond[1], found.rcond[0], rtol=1e-12)

@@ -292,6 +292,21 @@ def test_second_order():
     np.testing.assert_allclose(jax.jit(jax.hessian(end))(1.0), 3 * np.exp(-1.0), rtol=1e-7)
 
 
+def test_second_order_of_mapped_solves():
+    """The same from y: 3 y exp(-p), but from 0.3 there is no event. Mapped, branches are selections."""
+
+    def ends(p):
+        return jax.vmap(
+            lambda y: hybrid_solve(
+                lambda t, y, p: -p * y, lambda t, y, p: y[0] - 0.5, lambda t, y, p: y + 1,
+                0.0, 1.0, y[None], p, max_events=1,
+            ).y1[0]
+        )(jnp.array([1.0, 1.1, 0.3]))  # fmt: skip
+
+    got = jax.jit(jax.jacfwd(jax.jacrev(ends)))(1.0)
+    np.testing.assert_allclose(got, np.array([3.0, 3.3, 0.3]) * np.exp(-1.0), rtol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("guard", "reset", "message"),
     [

@@ -72,3 +72,21 @@ def test_bad_input():
         nilss(lorenz, lambda t, y, p: y[2], jnp.ones(3), 28.0, directions=3, **options)
     with pytest.raises(ValueError, match="p is a number"):
         nilss(lorenz, lambda t, y, p: y[2], jnp.ones(3), jnp.ones(2), directions=1, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_equilibrium(dtype):
+    """The focus (p, 0), where f is rounding, or zero, and has no direction: d(p + p²)/dp = 2 at 1/2."""
+
+    def field(t, y, p):
+        x, v = y[0] - p, y[1]
+        return jnp.stack([-x + 2 * v, -2 * x - v])
+
+    def run(y0):
+        options = dict(segment=0.5, segments=200, directions=1)
+        return nilss(field, lambda t, y, p: y[0] + p**2, y0, 0.5, **options)
+
+    found = jax.jit(jax.vmap(run))(jnp.array([[0.5, 0.0], [0.5 + 1e-9, 1e-10]], dtype))
+    assert found.successful.all() and found.derivative.dtype == dtype
+    # The tangent starts from 0, at a distance of 1 that falls like exp(-t): 1/T for T = 100.
+    np.testing.assert_allclose(found.derivative, [2.0, 2.0], atol=0.02)

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
 import pytest
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
 
 from mcjax.ode._steady_state import steady_state
 
@@ -82,3 +84,36 @@ def test_integers():
     """A guess of integers is one of floats, of 64 bits here."""
     found = steady_state(lambda t, y, args: y**2 - 2, 1)
     assert found.y.dtype == jnp.float64 and abs(found.y - np.sqrt(2)) < 1e-15
+
+
+@pytest.mark.parametrize("check_vma", [False, True])
+def test_shard_map(check_vma):
+    """A root of what differs between devices, its derivative, and the eigenvalues."""
+
+    def value(a):
+        found = steady_state(
+            lambda t, y, a: jnp.stack([a - y[0] ** 3, y[0] - 2 * y[1]]), jnp.ones(2), a
+        )
+        return found.y.sum() + found.eigenvalues.real.sum()
+
+    def both(a):
+        return jnp.stack(jax.value_and_grad(value)(a[0]))[None]
+
+    mesh = jax.make_mesh((2,), ("d",), axis_types=(AxisType.Auto,))
+    options = dict(mesh=mesh, in_specs=P("d"), out_specs=P("d"), check_vma=check_vma)
+    got = jax.jit(jax.shard_map(both, **options))(jnp.array([8.0, 27.0]))
+    # y = (r, r/2) with r³ = a; eigenvalues -3 r² and -2.
+    r = np.array([2.0, 3.0])
+    want = np.stack([1.5 * r - 3 * r**2 - 2, (1.5 - 6 * r) / (3 * r**2)], 1)
+    np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+def test_root_finders_that_shard_map_refuses():
+    finder = optx.Newton(rtol=1e-9, atol=1e-9)
+    mesh = jax.make_mesh((2,), ("d",), axis_types=(AxisType.Auto,))
+    run = jax.shard_map(
+        lambda a: steady_state(lambda t, y, a: a - y, a, a, root_finder=finder).y,
+        mesh=mesh, in_specs=P("d"), out_specs=P("d"), check_vma=False,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="root_finder=None"):
+        run(jnp.ones(2))

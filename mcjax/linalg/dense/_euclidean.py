@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ..._core._potential import derivative
+from ..._core._power_of_two import nearest
 
 
 def euclidean(x: Array) -> Array:
@@ -69,8 +70,13 @@ class _Length(Norm):
 
     def value(self, A):
         largest = jnp.abs(lax.stop_gradient(A)).max((-2, -1), initial=0.0)
-        unit = jnp.where(largest > 0, largest, 1)  # whatever p is, powers of 1 are in range
-        return unit * self._of_moderate(A / unit[..., None, None].astype(A.dtype))
+        # Whatever p is, powers of 1 are in range. Squares are of all that is near 1: no digit is lost.
+        unit = nearest(largest) if self.p == 2 else largest
+        unit = jnp.where((largest > 0) & jnp.isfinite(largest), unit, 1)
+        parts = [
+            x / unit[..., None, None] for x in (A.real, A.imag)
+        ]  # an infinite one leaves the other
+        return unit * self._of_moderate(lax.complex(*parts) if jnp.iscomplexobj(A) else parts[0])
 
     def _of_moderate(self, A):
         if self.p == 2:  # moduli have no derivatives at 0

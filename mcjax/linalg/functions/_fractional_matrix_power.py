@@ -6,7 +6,7 @@ Both factors of the composition carry derivatives of every order, in A and in t:
 
 A number t is split, t = k + f with |f| < 1, and A^t = A^k A^f: then a large t does not enlarge the
 rounding of the logarithm, and integer powers need none. Both have the sign of t: a factor that is large
-where the other is small would lose digits.
+where the other is small would lose digits, or be out of range.
 
 Hermitian A ⪰ 0: f(λ) = λ^t (`_funm`); rounding may leave λ slightly below 0, which counts as 0.
 """
@@ -99,9 +99,7 @@ def _split_power(A, t):
         return _whole_power(A, whole)
     if whole == 0:
         return _power(A, t)
-    scale = size(lax.stop_gradient(A))
-    power = matmul(_whole_power(A / scale, whole), _power(A / scale, part))
-    return scale ** jnp.asarray(t, A.dtype) * power
+    return matmul(_whole_power(A, whole), _power(A, part))
 
 
 def _whole_power(A, k):
@@ -122,8 +120,11 @@ def _hermitian_power(A, t):
         return _whole_power(A, round(t.real))
     else:
         power = _same_power(n, dtype, t)
-    scale = size(lax.stop_gradient(A))
-    return scale ** jnp.asarray(t, A.dtype) * funm(A / scale, power, hermitian=True)
+    scale, t = size(lax.stop_gradient(A)), jnp.asarray(t, A.dtype)
+    # Powers of scale and of A over scale are out of range where those of A need not be.
+    far = jnp.abs(t * jnp.log2(scale)) > jnp.finfo(A.dtype).maxexp / 4
+    scale = jnp.where(far, jnp.ones_like(scale), scale)
+    return scale**t * funm(A / scale, power, hermitian=True)
 
 
 def _clipped_power(n, dtype, t):

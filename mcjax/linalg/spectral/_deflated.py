@@ -61,7 +61,7 @@ class Deflated:
             return R + matmul(U, W), BR + matmul(BU, W)
 
         ratios = _ratios(nu, next_nu / unit, sign).astype(V.dtype)
-        U = outside(jnp.where(jnp.isfinite(U).all(), U, 0))
+        U = outside(jnp.where(jnp.isfinite(U).all(), U, 0))  # a search that failed knows none
         BU = pencil.B(U)
         G, unit_of_G = in_units(G)
         target, unit_of_Z = in_units(outside(outside(scaled(pencil.solve(G), c))))
@@ -122,7 +122,7 @@ class Deflated:
 
 
 def _ratios(nu, next_nu, sign):
-    """(ν_j - ν_o) / (ν_j - ν_i) - 1, or 0 where that is not known: row i, column j."""
+    """(ν_j - ν_o) / (ν_j - ν_i) - 1 in row i, column j; 0 where the difference is rounding or NaN."""
     far = sign[None] * (nu[None] - next_nu[-1:, None])
     near = sign[None] * (nu[None] - next_nu[:, None])
     known = near > 10 * jnp.finfo(nu.dtype).eps * jnp.abs(nu)[None]

@@ -168,6 +168,8 @@ def _operator(A, example, real):
         raise ValueError(
             f"eigsh: B has shape {A.shape}, but A acts on vectors of shape {example.shape}"
         )
+    if jnp.iscomplexobj(A) and not jnp.issubdtype(example.dtype, jnp.complexfloating):
+        raise ValueError("eigsh: B is complex, but A acts on real vectors; pass a complex v0")
     unit = nearest(lax.stop_gradient(jnp.abs(A).max()), 2) ** 2
     return dense((A / unit.astype(A.dtype)).astype(example.dtype)), unit.astype(real)
 

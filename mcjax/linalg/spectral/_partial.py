@@ -126,7 +126,11 @@ class Problem:
             T = matmul(V0.mT.conj(), N)
             known = jnp.where(usable | jnp.eye(len(w), dtype=bool), T, 0)
             G = N - matmul(B_V0, known)
-            (Z,) = evaluate(deflated, *frozen[1:], nu, V0, accuracy, converged, *next_ones, G)
+            if len(w) == len(V0):  # nothing is outside, and G is rounding
+                Z = 0 * G
+            else:
+                known = nu, V0, accuracy, converged
+                (Z,) = evaluate(deflated, *frozen[1:], *known, *next_ones, G)
             return matmul(V0, K * T + embed(diagonal(R))) + Z, T
 
         def transposed(X, T):

@@ -291,3 +291,8 @@ def test_a_large_rank_one_matrix(p):
 def test_empty_batches():
     for f in (numerical_radius, lambda A: schatten_norm(A, 2)):
         assert f(jnp.zeros((0, 3, 3))).shape == (0,)
+
+
+def test_infinite_entries():
+    for x in ([np.inf, 1], [np.inf + 0j, 1], [[np.inf, 1]], [[1, 2], [3, -np.inf]]):
+        assert np.isinf(norm(jnp.array(x)))

@@ -173,3 +173,13 @@ def test_a_whole_power_out_of_range(dtype, size, t):
     tolerance = 100 * float(jnp.finfo(dtype).eps)
     np.testing.assert_allclose(value, size**t, rtol=tolerance)
     np.testing.assert_allclose(slope, np.diag([t * size ** (t - 1), 0]), rtol=tolerance)
+
+
+@pytest.mark.parametrize("hermitian", [False, True])
+@pytest.mark.parametrize("values, t", [((100, 1), -19.5), ((1000, 0.5), -13.5), ((0.5, 0.4), 13.5)])
+def test_no_scale_is_out_of_range(values, t, hermitian):
+    """Powers of the largest entry and of what is small beside it are, in single precision."""
+    A = np.diag(np.float32(values))
+    power = fractional_matrix_power(A, t, hermitian=hermitian)
+    truth, info = np.diag(np.array(values) ** t), np.finfo(np.float32)
+    np.testing.assert_allclose(power, truth, rtol=10 * abs(t) * info.eps, atol=info.tiny)
