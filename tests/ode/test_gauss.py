@@ -75,16 +75,19 @@ def reversed_time(y0, a, w, t0, t1, ts):
 
 
 @pytest.mark.parametrize(
-    "solver",
-    [diffrax.Tsit5(), pytest.param(diffrax.Kvaerno5(), marks=pytest.mark.slow)],
-    ids=lambda s: type(s).__name__,
+    ("solver", "tolerance"),
+    [
+        (diffrax.Tsit5(), 1e-7),
+        pytest.param(diffrax.Kvaerno5(), 5e-6, marks=pytest.mark.slow),  # cubic between steps
+    ],
+    ids=["Tsit5", "Kvaerno5"],
 )
-def test_everything_is_differentiable_in_both_directions_of_time(solver):
+def test_everything_is_differentiable_in_both_directions_of_time(solver, tolerance):
     which = tuple(range(6))
     gradient = jax.jit(jax.value_and_grad(lambda *x: loss_of_solve(*x, solver), which))
     truth = jax.jit(jax.value_and_grad(loss_of_truth, which))
     for inputs in (FORCED, reversed_time(*FORCED)):
-        assert_relative(gradient(*inputs, 1e-9), truth(*inputs), 1e-7)
+        assert_relative(gradient(*inputs, 1e-9), truth(*inputs), tolerance)
 
 
 class Layer(eqx.Module):
