@@ -90,7 +90,7 @@ def constrained_minimise(
         y0, lower, upper = start
         kkt = KKT(fn, equality, inequality, lower, upper)
         parts = system(kkt, y0, args, "constrained_minimise")
-        return _Posed(parts, args, parts.parameters)
+        return _Posed(parts, args)
 
     start = (y0, lower, upper)
     problem = posed(start, args)
@@ -145,7 +145,10 @@ def _status(certificate: Certificate, active: ActiveSet):
 class _Posed(NamedTuple):
     parts: System
     args: Any
-    parameters: tuple[Array, ...]
+
+    @property
+    def parameters(self):
+        return self.parts.parameters
 
 
 class _State(NamedTuple):

@@ -73,9 +73,8 @@ class _Length(Norm):
         # Whatever p is, powers of 1 are in range. Squares are of all that is near 1: no digit is lost.
         unit = nearest(largest) if self.p == 2 else largest
         unit = jnp.where((largest > 0) & jnp.isfinite(largest), unit, 1)
-        parts = [
-            x / unit[..., None, None] for x in (A.real, A.imag)
-        ]  # an infinite one leaves the other
+        # Each part by itself: an infinite one leaves the other as it is.
+        parts = [x / unit[..., None, None] for x in (A.real, A.imag)]
         return unit * self._of_moderate(lax.complex(*parts) if jnp.iscomplexobj(A) else parts[0])
 
     def _of_moderate(self, A):

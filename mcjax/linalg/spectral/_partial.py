@@ -129,8 +129,8 @@ class Problem:
             if len(w) == len(V0):  # nothing is outside, and G is rounding
                 Z = 0 * G
             else:
-                known = nu, V0, accuracy, converged
-                (Z,) = evaluate(deflated, *frozen[1:], *known, *next_ones, G)
+                pairs = nu, V0, accuracy, converged, *next_ones
+                (Z,) = evaluate(deflated, *frozen[1:], *pairs, G)
             return matmul(V0, K * T + embed(diagonal(R))) + Z, T
 
         def transposed(X, T):

@@ -284,8 +284,9 @@ def test_large_exponents(dtype, p):
 def test_a_large_rank_one_matrix(p):
     A = np.ones((64, 64), np.float32)
     value, slope = jax.value_and_grad(lambda A: schatten_norm(A, p))(A)
-    np.testing.assert_allclose(value, 64, rtol=1e-5)  # eps ‖A‖₁ / 64
-    np.testing.assert_allclose(slope, A / 64, atol=1e-6)
+    eps = np.finfo(np.float32).eps  # singular values have errors of some √64 of it
+    np.testing.assert_allclose(value, 64, rtol=20 * eps)
+    np.testing.assert_allclose(slope, A / 64, atol=20 * eps)
 
 
 def test_empty_batches():
