@@ -61,8 +61,9 @@ def fractional_matrix_power(
     Returns:
       The principal power, of A's dtype, complex if t is. NaN where there is none.
 
-    Errors: eps times the condition number, or if that is larger eps times that of √A, with whose root
-      the logarithm begins (not if `hermitian`); for a t that is an array, times 1 + |t|.
+    Errors: eps times the condition number; for a t that is an array, times 1 + |t|. Derivatives for
+      t > 1 that are better conditioned than A, eps times the condition of A, unless `hermitian`: they
+      pass through that of the logarithm.
 
     Cost: a logarithm and an exponential; with `hermitian`, one eigendecomposition.
     Source: Higham, Functions of Matrices (2008), section 11.1; Higham and Lin, SIAM J. Matrix Anal.

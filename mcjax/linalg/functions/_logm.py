@@ -54,7 +54,7 @@ class LogmInfo(NamedTuple):
     Attributes:
       roots: the square roots that were taken of A before its logarithm.
       branch_distance: the smallest π - |arg λ| of the eigenvalues λ of A, 0 if one is 0; where it is φ,
-        errors grow like 1/φ².
+        errors grow like 1/φ, and below about √eps there is no number.
       condition: the relative condition number of the logarithm at A (`funm_cond`).
     """
 
@@ -179,8 +179,9 @@ def _take_roots(D, theta, order):
 
     def halve(state):
         k, s, D, far = state
-        R = denman_beavers(add_diagonal(jnp.where(far, D, jnp.zeros_like(D)), 1.0), order)
-        D = jnp.where(far, add_diagonal(R, -1.0), D)
+        chosen = partial(jnp.where, far) if D.ndim > 2 else lambda new, _: new  # one alone is far
+        R = denman_beavers(add_diagonal(chosen(D, jnp.zeros_like(D)), 1.0), order)
+        D = chosen(add_diagonal(R, -1.0), D)
         return k + 1, jnp.where(far, s + 1, s), D, far & is_far(D)
 
     def unfinished(state):

@@ -10,7 +10,10 @@ Only inverses and products: no Schur form, which no GPU has.
 
 Each step squares M - I, up to a factor. So once ‖M - I‖ = δ <= √eps, a last step leaves an error δ²
 in X. In its k-th derivative, m steps leave δ^{2^m - k}: one step more for k = 1, two for k = 2 and 3.
-Identity for the derivative:  X L + L X = E,  L = D sqrtm(A)[E].
+
+Of an ill-conditioned A rounding leaves an X whose square is A to fewer digits. Newton's step X + L with
+X L + L X = A - X² makes it as good as a Schur form's, so that functions of X may be better conditioned
+than X. The same equation holds for the derivative: X L + L X = E for L = D sqrtm(A)[E].
 
 Hermitian A ⪰ 0: f(λ) = √λ (`_funm`); rounding may leave λ slightly below 0, which counts as 0.
 """
@@ -32,6 +35,7 @@ from ._condition import branch_distance, funm_cond
 from ._funm import funm
 
 _MOST_STEPS = 100  # an eigenvalue at angle π - φ takes log2(1/φ) steps; on the branch cut no number
+_MOST_CORRECTIONS = 4  # they square the error
 
 
 class SqrtmInfo(NamedTuple):
@@ -40,7 +44,7 @@ class SqrtmInfo(NamedTuple):
     Attributes:
       iterations: of the Denman-Beavers iteration, a few steps at its end included.
       branch_distance: the smallest π - |arg λ| of the eigenvalues λ of A, 0 if one is 0; where it is φ,
-        errors grow like 1/φ².
+        errors grow like 1/φ, and below about √eps there is no number.
       condition: the relative condition number of the root at A (`funm_cond`).
     """
 
@@ -68,8 +72,8 @@ def sqrtm(
       returns a complex root of a real matrix with negative eigenvalues, on one side of the branch cut:
       rotate A off the cut for that.
 
-    Errors: eps times the condition number of the root; near the negative axis, at an eigenvalue of
-      angle π - φ, eps/φ² (the iteration squares it): NaN where that leaves less than half of the digits.
+    Errors: eps times the condition number of the root, which is 1/φ for an eigenvalue of angle π - φ.
+      NaN where the iteration leaves less than half of the digits: φ below about √eps.
 
     Cost: about 8 inverses and products, a gradient about twice that; with `hermitian`, one
     eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
@@ -106,13 +110,57 @@ def denman_beavers(A, order):
     _, M, X, active = _converge(A)
     for _ in range(1 + order.bit_length()):
         M, X = _step(1.0, M, X, jnp.linalg.inv(M))
-    failed = active | ~_is_root(*lax.stop_gradient((X, A)))
+    X, error = _refined(X, A, order)
+    failed = active | ~(error <= jnp.finfo(A.dtype).eps ** 0.5)
     return X * jnp.where(failed, jnp.nan, 1.0).astype(X.dtype)  # a product: derivatives are NaN too
 
 
-def _is_root(X, A):
-    """Whether half of the digits are right. M = I does not say so where X lost A on its way."""
-    return norm(matmul(X, X) - A) <= jnp.finfo(A.dtype).eps ** 0.5 * norm(X) ** 2
+def _refined(X, A, order):
+    """X, corrected where A - X² is more than rounding, and ‖A - X²‖/‖X‖².
+
+    After the value each derivative needs a step: it flows through the residual alone.
+    """
+    rounding = A.shape[-1] * jnp.finfo(A.dtype).eps
+
+    def error(X):
+        return lax.stop_gradient(norm(A - matmul(X, X)) / norm(X) ** 2)
+
+    def unfinished(state):
+        k, _, left = state
+        return (k < _MOST_CORRECTIONS + order) & (left > 0).any()
+
+    def corrected(state):
+        k, X, left = state
+        X = X + jnp.where(left > 0, _newton_step(X, A), jnp.zeros_like(X))
+        return k + 1, X, jnp.where(error(X) > rounding, left, left - 1)
+
+    left = jnp.where(error(X) > rounding, order + 1, 0)
+    _, X, _ = lax.while_loop(unfinished, corrected, (0, X, left))
+    return X, error(X)
+
+
+def _newton_step(X, A):
+    """L with X L + L X = R = A - X²: L = U L U + (1 - U) R (1 - U)/2p for U = (X + p)⁻¹ (X - p), p > 0.
+
+    By doubling; with the mean eigenvalue for p, in as many steps as its condition has bits.
+    """
+    frozen = lax.stop_gradient(X)
+    p = jnp.trace(frozen, axis1=-2, axis2=-1).real[..., None, None] / X.shape[-1]
+    U = jnp.linalg.solve(add_diagonal(frozen, p), add_diagonal(frozen, -p))
+    small = jnp.finfo(X.dtype).eps ** 0.25  # its square is what is left undone
+
+    def unfinished(state):
+        k, U, _ = state
+        return (k < _MOST_STEPS) & (norm(U) > small).any()
+
+    def doubled(state):
+        k, U, L = state
+        return k + 1, matmul(U, U), L + matmul(matmul(U, L), U)
+
+    R = A - matmul(X, X)
+    R = R - matmul(U, R)
+    R = R - matmul(R, U)
+    return lax.while_loop(unfinished, doubled, (0, U, R / (2 * p)))[2]
 
 
 def _converge(A):
