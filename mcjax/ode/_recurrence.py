@@ -14,9 +14,10 @@ substitution solves its transpose, with one vjp of each step:
 That θ is an unknown is what lets one vjp serve both: the sums over the steps happen within the solve.
 That Z₀ and E are unknowns of their own is what keeps rows out of derivatives of first order: without a
 use for Z₁, ..., Zₙ or λ₁, ..., λₙ, the compiler drops the arrays that would hold them.
-`custom_linear_solve` seals it, so that JAX sees a linear map with a known transpose, and derivatives of
-higher order differentiate the map X ↦ left-hand side, in which the steps are independent of each
-other. The two substitutions loop over the n steps that were taken, not over the rows there are.
+`_core._linear.solve` seals it, so that JAX sees a linear map with a known transpose: what it transposes in
+derivatives of higher order is the map X ↦ left-hand side, in which the steps are independent of each
+other. A derivative forwards of either substitution, as in a Hessian-vector product, is one more such loop.
+They go over the n steps that were taken, not over the rows there are.
 """
 
 import math
@@ -29,8 +30,8 @@ import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.flatten_util import ravel_pytree
 
+from .._core._linear import solve
 from ._accepted import write
 
 _BLOCK = 16  # steps, and blocks of steps, done or skipped together in X ↦ left-hand side
@@ -65,7 +66,6 @@ class Course(eqx.Module):
 
 def tangents(recurrence: Recurrence, course: Course, moved: Recurrence):
     """The tangents (Z, E, O) for tangents `moved` of the parameters, times and start (None: fixed)."""
-    at = _Linearised(recurrence, course, moved)
     first = jax.tree.map(
         lambda x, dx: jnp.zeros_like(x) if dx is None else dx, recurrence.start, moved.start
     )
@@ -74,13 +74,24 @@ def tangents(recurrence: Recurrence, course: Course, moved: Recurrence):
     times = [t for t in moved.times if t is not None]
     parameters = [p for p in moved.parameters if p is not None]
     b = first, rows, end, jax.tree.map(jnp.zeros_like, course.outputs), times, parameters
-    x = lax.custom_linear_solve(
-        lambda x: _joined(at.left_hand_side(_joined(x))),
-        _joined(b),
-        lambda _, b: at.forward(b),
-        lambda _, w: at.backward(w),
-    )
-    first, rows, end, outputs, *_ = _joined(x)
+    b, structure = jax.tree.flatten(b)
+    moving = [p is not None for p in moved.parameters]
+    moving_times = [t is not None for t in moved.times]
+    inexact, others = eqx.partition((recurrence, course), eqx.is_inexact_array)
+    fixed, static = eqx.partition(others, eqx.is_array)
+    (a, of_a), (fixed, of_fixed) = map(jax.tree.flatten, (inexact, fixed))
+
+    def of(method):
+        def function(fixed, a, x):
+            known = eqx.combine(of_a.unflatten(a), of_fixed.unflatten(fixed), static)
+            at = _Linearised(known, moving, moving_times)
+            return jax.tree.leaves(method(at, structure.unflatten(x)))
+
+        return function
+
+    algorithms = of(_Linearised.forward), of(_Linearised.backward)
+    x = solve(of(_Linearised.left_hand_side), algorithms, fixed, a, b)
+    first, rows, end, outputs, *_ = structure.unflatten(x)
     return _states(first, rows), end, outputs
 
 
@@ -89,25 +100,13 @@ def _states(first, rows):
     return jax.tree.map(lambda x, rows: jnp.concatenate([x[None], rows]), first, rows)
 
 
-def _joined(tree):
-    """The tree, for derivatives in one piece.
-
-    JAX transposes and differentiates a `custom_linear_solve` of several arrays only if none of their
-    derivatives is known to be zero, or all are. Parts of one vector are never known to be. The equations
-    join what they are given, too: their transpose returns it.
-    """
-    flat, unravel = ravel_pytree(tree)
-    return unravel(flat)
-
-
 class _Linearised:
     """The system at a course, in the parameters and times that move."""
 
-    def __init__(self, recurrence, course, moved):
-        self.recurrence, self.course = recurrence, course
-        self.moving = [p is not None for p in moved.parameters]
-        self.moving_times = [t is not None for t in moved.times]
-        self.parameters = [p for p, m in zip(recurrence.parameters, self.moving, strict=True) if m]
+    def __init__(self, known, moving, moving_times):
+        self.recurrence, self.course = known
+        self.moving, self.moving_times = moving, moving_times
+        self.parameters = [p for p, m in zip(self.recurrence.parameters, moving, strict=True) if m]
 
     # -- the functions in terms of what moves
 

@@ -145,7 +145,7 @@ def _newton_step(X, A):
     By doubling; with the mean eigenvalue for p, in as many steps as its condition has bits.
     """
     frozen = lax.stop_gradient(X)
-    p = jnp.trace(frozen, axis1=-2, axis2=-1).real[..., None, None] / X.shape[-1]
+    p = jnp.trace(frozen, axis1=-2, axis2=-1).real[..., None, None].astype(X.dtype) / X.shape[-1]
     U = jnp.linalg.solve(add_diagonal(frozen, p), add_diagonal(frozen, -p))
     small = jnp.finfo(X.dtype).eps ** 0.25  # its square is what is left undone
 
