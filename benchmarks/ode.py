@@ -4,8 +4,8 @@ Gradients of ODE solutions by the adjoints of `mcjax.ode`, against diffrax's def
 RecursiveCheckpointAdjoint), as ratios of times: above 1 is faster than diffrax. Beside them, temporaries of
 the compiled program. Then Hessian-vector products against DirectAdjoint.
 
-The adjoints take turns, round after round; a time is the processor time of the best round, which a busy
-machine disturbs least. `difference` is that of the gradients, relative to diffrax's. A ratio with a limit
+The adjoints take turns, round after round; a time is that of the best round, which a busy machine disturbs
+least. `difference` is that of the gradients, relative to diffrax's. A ratio with a limit
 beside it is claimed to be at least that.
 """
 
@@ -164,9 +164,9 @@ def table(name, compiled, point, rounds, reference, limits):
     results, times = {}, {label: [] for label in compiled}
     for _ in range(rounds):
         for label, f in compiled.items():
-            began = time.process_time()
+            began = time.perf_counter()
             results[label] = jax.block_until_ready(f(point))
-            times[label].append(time.process_time() - began)
+            times[label].append(time.perf_counter() - began)
         if sum(map(sum, times.values())) > MOST_SECONDS:
             break
     best = {label: min(seconds) for label, seconds in times.items()}

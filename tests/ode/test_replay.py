@@ -218,6 +218,18 @@ def test_hessians_of_a_batch():
     np.testing.assert_allclose(batch, jnp.stack([hessian(y) for y in y0]), rtol=1e-10)
 
 
+def test_a_hessian_vector_product_takes_three_loops():
+    """The solve, the tangents of its steps, and one backwards that carries λ and its tangent."""
+    p = problems.lotka_volterra()
+
+    def loss(y0):
+        return (solve(p, diffrax.Tsit5(), ReplayAdjoint(), y0, p.args).ys ** 2).sum()
+
+    product = jax.jit(lambda y0, v: jax.jvp(jax.grad(loss), (y0,), (v,))[1])
+    text = product.lower(p.y0, p.y0).compile().as_text()
+    assert text[text.index("\nENTRY") :].count(" while(") == 3
+
+
 def test_float32_and_closures():
     # θ is closed over, y is a tree, and everything is float32.
     def loss(theta):

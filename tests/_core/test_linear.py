@@ -1,0 +1,83 @@
+"""Equations solved by a loop that JAX cannot transpose: xᵢ₊₁ = (aᵢ² + aᵢ) xᵢ + bᵢ₊₁."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from mcjax._core._linear import solve
+
+from ..helpers import assert_promise, assert_relative
+
+A, B = np.array([0.5, -1.5, 0.25, 1.0]), np.array([1.0, -2.0, 0.5, 3.0])
+COUNT = jnp.array(4)
+
+
+def factor(a):
+    return a * a + a
+
+
+def equations(_, a, x):
+    (a,), (x,) = a, x
+    return [x - jnp.concatenate([0 * x[:1], factor(a[:-1]) * x[:-1]])]
+
+
+def forwards(fixed, a, b):
+    (count,), (a,), (b,) = fixed, a, b
+
+    def step(state):
+        i, x = state
+        return i + 1, x.at[i].add(factor(a[i - 1]) * x[i - 1])
+
+    return [lax.while_loop(lambda s: s[0] < count, step, (1, b))[1]]
+
+
+def backwards(fixed, a, w):
+    (count,), (a,), (w,) = fixed, a, w
+
+    def step(state):
+        i, x = state
+        return i - 1, x.at[i - 1].add(factor(a[i - 1]) * x[i])
+
+    return [lax.while_loop(lambda s: s[0] > 0, step, (count - 1, w))[1]]
+
+
+def solution(a, b):
+    return solve(equations, (forwards, backwards), [COUNT], [a], [b])[0]
+
+
+def truth(a, b):
+    x = [b[0]]
+    for i in range(1, len(b)):
+        x.append(factor(a[i - 1]) * x[-1] + b[i])
+    return np.array(x)
+
+
+def loss(a, b=B):
+    return (solution(a, b) ** 2).sum()
+
+
+def test_promise():
+    """In both modes, to second order."""
+    assert_promise(solution, A, B, truth=truth)
+
+
+def test_third_order():
+    def of_truth(a):
+        x = [B[0]]
+        for i in range(1, 4):
+            x.append(factor(a[i - 1]) * x[-1] + B[i])
+        return (jnp.stack(x) ** 2).sum()
+
+    for wrap in (jax.jacfwd, jax.jacrev):
+        third = jax.jit(wrap(jax.hessian(loss)))(A)
+        assert_relative(third, jax.jacfwd(jax.hessian(of_truth))(A), 1e-13)
+
+
+def test_any_argument_is_mapped():
+    stack = np.stack([A, A / 2, -A])
+    for f in (loss, jax.grad(loss), jax.hessian(loss)):
+        assert_relative(jax.jit(jax.vmap(f))(stack), np.stack([f(a) for a in stack]), 1e-14)
+    for f in (solution, jax.jacfwd(solution, 1), jax.jacrev(solution, 0), jax.hessian(solution, 0)):
+        apart = np.stack([f(A, b) for b in stack])
+        assert_relative(jax.vmap(f, (None, 0))(A, stack), apart, 1e-14)
