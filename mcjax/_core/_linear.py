@@ -29,7 +29,6 @@ def solve(
         derivatives of a solve are evaluated as theirs.
       fixed: what has no derivatives, integers among it.
     """
-
     forwards, backwards = algorithms
 
     def transposed(fixed, a, w):

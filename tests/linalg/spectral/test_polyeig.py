@@ -102,7 +102,8 @@ def test_infinite_multiple_and_singular():
     w, V = map(np.asarray, polyeig_jit(*matrices(lower)))
     finite = np.isfinite(w)
     assert (~finite).sum() == 1 and np.isposinf(w.real[~finite]).all() and np.isfinite(V).all()
-    np.testing.assert_allclose(np.abs(w[finite] + 2).min(), 0, atol=1e-14)
+    condition = 10  # of -2: what relative changes of the coefficients are multiplied by
+    assert np.abs(w[finite] + 2).min() < 50 * condition * np.finfo(float).eps
 
     @jax.jit
     def along(*A):
