@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
-from ._primitive import compile_outside_jit, mapped_axes_in_front
+from ._primitive import mapped_axes_in_front
 
 Arrays = list[jax.Array]
 
@@ -49,20 +49,29 @@ def _derivative(equations, algorithms, fixed, a, b, x, da, db):
         (a, b, _), (da, db) = _split(at, in_a, in_b), _split(moving, in_a)
         return jax.jvp(partial(algorithms[0], fixed), (a, b), (da, db))[1]
 
-    def by_equation(fixed, at, moving):
+    def right_hand_side(fixed, at, moving):
         (a, _, x), (da, db) = _split(at, in_a, in_b), _split(moving, in_a)
-        moved = jax.jvp(lambda a: equations(fixed, a, x), (a,), (da,))[1]
-        rest = [db - dm for db, dm in zip(db, moved, strict=True)]
-        return solve(equations, algorithms, fixed, a, rest)
+        return _minus(db, jax.jvp(lambda a: equations(fixed, a, x), (a,), (da,))[1])
 
     def transpose(fixed, at, w):
-        like = at[: in_a + in_b]
-        return jax.linear_transpose(partial(by_equation, fixed, at), like)(w)[0]
+        def by_equation(moving):
+            rest = right_hand_side(fixed, at, moving)
+            return solve(equations, algorithms, fixed, at[:in_a], rest)
 
-    def derivative(fixed, at, moving, _, dat, dmoving):
-        return jax.jvp(partial(by_equation, fixed), (at, moving), (dat, dmoving))[1]
+        return jax.linear_transpose(by_equation, at[: in_a + in_b])(w)[0]
+
+    def derivative(fixed, at, moving, dx, dat, dmoving):
+        def defect(at, moving):
+            return _minus(right_hand_side(fixed, at, moving), equations(fixed, at[:in_a], dx))
+
+        rest = jax.jvp(defect, (at, moving), (dat, dmoving))[1]
+        return solve(equations, algorithms, fixed, at[:in_a], rest)
 
     return _linear(in_one_pass, transpose, derivative, fixed, [*a, *b, *x], [*da, *db])
+
+
+def _minus(x, y):
+    return [x - y for x, y in zip(x, y, strict=True)]
 
 
 def _split(arrays, *counts):
@@ -77,11 +86,12 @@ def _split(arrays, *counts):
 
 
 def _linear(function, transpose, derivative, fixed, a, b):
-    """function(fixed, a, b), linear in b.
+    """function(fixed, a, b), linear in b, with `fixed` as in `solve`.
 
     Args:
       transpose: (fixed, a, cotangents of the results) ↦ those of b.
       derivative: (fixed, a, b, results, da, db) ↦ tangents of the results.
+      None of the functions closes over what is differentiated or mapped.
     """
     jaxpr = jax.make_jaxpr(function)(fixed, a, b)
     counts = len(fixed), len(a)
@@ -116,24 +126,27 @@ def _transpose(cotangents, *args, jaxpr, transpose, derivative, counts):
     return [None] * (len(fixed) + len(a)) + bars
 
 
-def _batch(args, axes, *, jaxpr, transpose, derivative, counts):
+def _batch(level, args, axes, *, jaxpr, transpose, derivative, counts):
     """Whatever is linear is mapped, so that its cotangents are."""
-    (size,) = {x.shape[axis] for x, axis in zip(args, axes, strict=True) if axis is not None}
-    args = mapped_axes_in_front(args, axes)
-    fixed, a, b = _split(list(args), *counts)
+    params = dict(jaxpr=jaxpr, transpose=transpose, derivative=derivative, counts=counts)
+    names = {effect.name for effect in jaxpr.effects if hasattr(effect, "name")}
+    if all(axis is None for axis in axes) and level.name not in names:
+        return linear_p.bind(*args, **params), [None] * len(jaxpr.out_avals)
+    fixed, a, b = _split(mapped_axes_in_front(args, axes), *counts)
     in_fixed, in_a, in_b = _split([None if axis is None else 0 for axis in axes], *counts)
     b = [
-        jnp.broadcast_to(x, (size, *x.shape)) if axis is None else x
+        jnp.broadcast_to(x, (level.size, *x.shape)) if axis is None else x
         for x, axis in zip(b, in_b, strict=True)
     ]
 
     def function(fixed, a, b):
         return jaxpr_as_fun(jaxpr)(*fixed, *a, *b)
 
+    mapped = partial(jax.vmap, axis_name=level.name, spmd_axis_name=level.spmd_name)
     results = _linear(
-        jax.vmap(function, (in_fixed, in_a, 0)),
-        jax.vmap(transpose, (in_fixed, in_a, 0)),
-        jax.vmap(derivative, (in_fixed, in_a, 0, 0, in_a, 0)),
+        mapped(function, (in_fixed, in_a, 0)),
+        mapped(transpose, (in_fixed, in_a, 0)),
+        mapped(derivative, (in_fixed, in_a, 0, 0, in_a, 0)),
         fixed,
         a,
         b,
@@ -146,8 +159,8 @@ def _evaluate(*args, jaxpr, transpose, derivative, counts):
 
 
 linear_p.def_abstract_eval(lambda *_, jaxpr, **__: jaxpr.out_avals)
-compile_outside_jit(linear_p)
+linear_p.def_impl(lambda *args, **params: jax.jit(partial(linear_p.bind, **params))(*args))
 ad.primitive_jvps[linear_p] = _jvp
 ad.primitive_transposes[linear_p] = _transpose
-batching.primitive_batchers[linear_p] = _batch
+batching.fancy_primitive_batchers[linear_p] = _batch
 mlir.register_lowering(linear_p, mlir.lower_fun(_evaluate, multiple_results=True))

@@ -62,13 +62,14 @@ def test_promise():
     assert_promise(solution, A, B, truth=truth)
 
 
-def test_third_order():
-    def of_truth(a):
-        x = [B[0]]
-        for i in range(1, 4):
-            x.append(factor(a[i - 1]) * x[-1] + B[i])
-        return (jnp.stack(x) ** 2).sum()
+def of_truth(a):
+    x = [B[0]]
+    for i in range(1, 4):
+        x.append(factor(a[i - 1]) * x[-1] + B[i])
+    return (jnp.stack(x) ** 2).sum()
 
+
+def test_third_order():
     for wrap in (jax.jacfwd, jax.jacrev):
         third = jax.jit(wrap(jax.hessian(loss)))(A)
         assert_relative(third, jax.jacfwd(jax.hessian(of_truth))(A), 1e-13)
@@ -81,3 +82,22 @@ def test_any_argument_is_mapped():
     for f in (solution, jax.jacfwd(solution, 1), jax.jacrev(solution, 0), jax.hessian(solution, 0)):
         apart = np.stack([f(A, b) for b in stack])
         assert_relative(jax.vmap(f, (None, 0))(A, stack), apart, 1e-14)
+
+
+def test_a_named_axis_is_known_within():
+    """As in a field that averages over the axis that its solves are mapped over."""
+
+    def mean(f):
+        return lambda fixed, a, b: f(fixed, [lax.pmean(a[0], "i")], b)
+
+    def loss(a):
+        algorithms = mean(forwards), mean(backwards)
+        return (solve(mean(equations), algorithms, [COUNT], [a], [jnp.asarray(B)])[0] ** 2).sum()
+
+    stack = np.stack([A, A / 2])
+    for wrap in (lambda f: f, jax.grad, jax.hessian, lambda f: jax.jacrev(jax.grad(f))):
+        got, want = (
+            jax.jit(jax.vmap(wrap(f), axis_name="i"))(stack)
+            for f in (loss, lambda a: of_truth(lax.pmean(a, "i")))
+        )
+        assert_relative(got, want, 1e-14)

@@ -12,8 +12,8 @@ Each step squares M - I, up to a factor. So once ‖M - I‖ = δ <= √eps, a l
 in X. In its k-th derivative, m steps leave δ^{2^m - k}: one step more for k = 1, two for k = 2 and 3.
 
 Of an ill-conditioned A rounding leaves an X whose square is A to fewer digits. Newton's step X + L with
-X L + L X = A - X² makes it as good as a Schur form's, so that functions of X may be better conditioned
-than X. The same equation holds for the derivative: X L + L X = E for L = D sqrtm(A)[E].
+X L + L X = A - X² puts that right, to the last digits where the residual is known to more of them: functions
+of X may be better conditioned than X. Identity for the derivative:  X L + L X = E,  L = D sqrtm(A)[E].
 
 Hermitian A ⪰ 0: f(λ) = √λ (`_funm`); rounding may leave λ slightly below 0, which counts as 0.
 """
@@ -35,7 +35,7 @@ from ._condition import branch_distance, funm_cond
 from ._funm import funm
 
 _MOST_STEPS = 100  # an eigenvalue at angle π - φ takes log2(1/φ) steps; on the branch cut no number
-_MOST_CORRECTIONS = 4  # they square the error
+_MOST_CORRECTIONS = 10  # they square the error
 
 
 class SqrtmInfo(NamedTuple):
@@ -73,7 +73,8 @@ def sqrtm(
       rotate A off the cut for that.
 
     Errors: eps times the condition number of the root, which is 1/φ for an eigenvalue of angle π - φ.
-      NaN where the iteration leaves less than half of the digits: φ below about √eps.
+      Often less: where rounding is magnified it is corrected. NaN where the iteration leaves less than
+      half of the digits: φ below about √eps, or ‖X‖² beyond some 10⁷ ‖A‖ (double precision).
 
     Cost: about 8 inverses and products, a gradient about twice that; with `hermitian`, one
     eigendecomposition. Source: Higham, Functions of Matrices (2008), section 6.3.
@@ -142,11 +143,13 @@ def _refined(X, A, order):
 def _newton_step(X, A):
     """L with X L + L X = R = A - X²: L = U L U + (1 - U) R (1 - U)/2p for U = (X + p)⁻¹ (X - p), p > 0.
 
-    By doubling; with the mean eigenvalue for p, in as many steps as its condition has bits.
+    By doubling. Of the eigenvalues λ² of A and λ of X the means are not both small, near the cut either:
+    mean |λ|² = 2 mean (Re λ)² - Re mean λ².
     """
-    frozen = lax.stop_gradient(X)
-    p = jnp.trace(frozen, axis1=-2, axis2=-1).real[..., None, None].astype(X.dtype) / X.shape[-1]
-    U = jnp.linalg.solve(add_diagonal(frozen, p), add_diagonal(frozen, -p))
+    frozen = lax.stop_gradient((X, A))
+    mean, square = (jnp.trace(M, axis1=-2, axis2=-1).real / X.shape[-1] for M in frozen)
+    p = jnp.maximum(mean, jnp.sqrt(jnp.abs(square))).astype(X.dtype)[..., None, None]
+    U = jnp.linalg.solve(add_diagonal(frozen[0], p), add_diagonal(frozen[0], -p))
     small = jnp.finfo(X.dtype).eps ** 0.25  # its square is what is left undone
 
     def unfinished(state):
@@ -157,10 +160,22 @@ def _newton_step(X, A):
         k, U, L = state
         return k + 1, matmul(U, U), L + matmul(matmul(U, L), U)
 
-    R = A - matmul(X, X)
+    R = _residual(X, A)
     R = R - matmul(U, R)
     R = R - matmul(R, U)
     return lax.while_loop(unfinished, doubled, (0, U, R / (2 * p)))[2]
+
+
+def _residual(X, A):
+    """A - X² to half as many digits more than a product has: rounding of ‖X‖² may be large beside A.
+
+    With H the first half of the digits of X, products and sums in H² are exact.
+    """
+    H = lax.stop_gradient(X)
+    digits = (jnp.finfo(X.dtype).nmant - (2 * X.shape[-1] - 1).bit_length()) // 2
+    unit = size(H) / 2**digits
+    H = jnp.round(H / unit) * unit
+    return A - matmul(H, H) - (matmul(H, X - H) + matmul(X - H, X))
 
 
 def _converge(A):

@@ -108,6 +108,31 @@ def test_towards_the_branch_cut(angle):
     assert_close(compiled(A), truth, tolerance)
 
 
+def test_second_order_towards_the_branch_cut():
+    """The equation X L + L X = R has the condition 1/φ at eigenvalues ±i + φ/2 of X."""
+    angle, E = np.pi - 5e-8, np.random.default_rng(1).normal(size=(2, 2))
+    A = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+    def along(A):
+        return jax.jvp(sqrtm, (A,), (E,))[1]
+
+    truth, tolerance = judge(true_sqrtm, (A,), (E,), (E,))
+    assert_close(jax.jit(lambda A: jax.jvp(along, (A,), (E,))[1])(A), truth, tolerance)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_far_from_normal(seed):
+    """‖X‖² is a thousand times ‖A‖ and more: rounding of X² would be all that is left to correct."""
+    rng, eps = np.random.default_rng(seed), np.finfo(float).eps
+    T = np.triu(rng.normal(size=(4, 4)), 1) + np.diag([1, 1e-2, 1e-4, 1e-6])
+    Q, _ = np.linalg.qr(rng.normal(size=(4, 4)))
+    A = Q @ T @ Q.T
+    truth, _ = judge(true_sqrtm, (A,))
+    one = np.eye(4)
+    separation = np.linalg.svd(np.kron(truth, one) + np.kron(one, truth.T))[1][-1]
+    assert_close(compiled(A), truth, eps * np.linalg.norm(A) / separation)
+
+
 @pytest.mark.parametrize(
     "A",
     [
