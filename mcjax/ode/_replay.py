@@ -30,7 +30,8 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
       both modes and at every order, under jit, vmap and scan, and under shard_map with check_vma=False
       (diffrax's own loops do not type-check there). Step sizes count as constants up to their scale:
       boundaries shift with t0, t1 and dt0 as in diffrax.DirectAdjoint, but from the first time of a
-      ClipStepSizeController on they are fixed, and a step to it that is rejected counts as any other.
+      ClipStepSizeController on they are fixed, and a step to it, or to t1, that is rejected counts as any
+      other: with SaveAt(steps=...) derivatives in t0 and t1 are then those of other boundaries.
       Where t0 = t1 there is no step, and no derivative in them, as in diffrax.
     Raises: ValueError for SaveAt(dense=True), UnsafeBrownianPath, events located by a root finder, and
       if neither max_steps nor max_accepted bounds the memory.
