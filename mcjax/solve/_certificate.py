@@ -21,6 +21,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
@@ -28,7 +29,7 @@ from jaxtyping import Array, Bool, Float
 from .._core._constant import constant
 from .._core._matmul import matmul
 from ._equation import Equation, differentiable
-from ._linear import finite, jacobian
+from ._linear import jacobian
 
 FLOOR = 0.1  # unknowns smaller than this are small: their errors are absolute
 REACH = 0.1  # in units of σ: a Newton step that is longer searches, and does not polish
@@ -80,13 +81,17 @@ class Certificate(eqx.Module):
 
 
 class _Look(NamedTuple):
-    norm: Array
+    """What is seen at x: Newton's step in units of σ, Σ |F_x| σ, the singular or eigenvalues of F_x, the
+    columns b (F, what it makes of the probes, signs), and J⁺ b. The rest is made of the best look alone,
+    and F is read from b: first calls take some 10 ms for every loop that XLA compiles.
+    """
+
     x: Array
-    residual: Array
     step: Array
-    singular: Array
-    curvature: Array
-    D: Array
+    rows: Array
+    values: Array
+    b: Array
+    solved: Array
 
 
 def tolerance(dtype) -> float:
@@ -100,33 +105,57 @@ def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: floa
 
     def look(x, _):
         x, seen = _look(problem, x, _by_eigh if minimum else _by_svd)
-        return x, ravel_pytree(seen)[0]  # one array is compiled faster than seven
+        return x, ravel_pytree(seen)[0]  # one array is compiled faster than six
 
     _, seen = lax.scan(look, x, None, length=polish + 2)
-    one = jnp.ones((), x.dtype)
-    read = ravel_pytree(_Look(one, x, one, one, one, one, jnp.stack([x, x])))[1]
+    three = jnp.stack([x, x, x], 1)
+    read = ravel_pytree(_Look(x, x[0], x, x, three, three))[1]
     looks = jax.vmap(read)(seen)
-    usable = (jnp.arange(polish + 2) <= polish) & jnp.isfinite(looks.norm)
-    usable &= (jnp.arange(polish + 2) == 0) | (looks.step[0] <= reach)
-    best = jnp.argmin(jnp.where(usable, looks.norm, jnp.inf))
+    norms = jnp.sqrt((looks.b[:, :, 0] ** 2).sum(1))
+    number = np.arange(polish + 2)
+    usable = (number <= polish) & jnp.isfinite(norms)
+    usable &= (number == 0) | (looks.step[0] <= reach)
+    best = jnp.argmin(jnp.where(usable, norms, jnp.inf))
     here, there = read(seen[best]), read(seen[best + 1])
-    eps = jnp.finfo(x.dtype).eps
-    change = jnp.sqrt(((here.D - there.D) ** 2).sum(1)) / _sizes(there.D)
-    error = change.max() + eps * x.size / here.singular
-    status = _status(here, tolerance(x.dtype))
+    residual, (singular, curvature) = _residual(here), _spectrum(here, minimum)
+    eps, tol = jnp.finfo(x.dtype).eps, tolerance(x.dtype)
+    error = _change(here, there).max() + eps * x.size / singular
     error = jnp.where(jnp.isfinite(error), error, jnp.inf).astype(x.dtype)
-    return here.x, Certificate(
-        here.residual, here.step, here.singular, error, here.curvature, status
-    )
+    finite = jnp.isfinite(here.b[:, 0]).all() & jnp.isfinite(here.x).all()
+    small = (residual <= tol) & (here.step <= tol)
+    failed = STATUS.where(singular > eps**0.5, STATUS.not_stationary, STATUS.singular)
+    good = STATUS.where(curvature < -(eps**0.5), STATUS.saddle, STATUS.stationary)
+    status = STATUS.where(finite, STATUS.where(small, good, failed), STATUS.nonfinite)
+    return here.x, Certificate(residual, here.step, singular, error, curvature, status)
 
 
-def _status(here, tol):
-    finite = jnp.isfinite(here.norm) & jnp.isfinite(here.x).all()
-    small = (here.residual <= tol) & (here.step <= tol)
-    eps = jnp.finfo(here.x.dtype).eps
-    failed = STATUS.where(here.singular > eps**0.5, STATUS.not_stationary, STATUS.singular)
-    good = STATUS.where(here.curvature < -(eps**0.5), STATUS.saddle, STATUS.stationary)
-    return STATUS.where(finite, STATUS.where(small, good, failed), STATUS.nonfinite)
+def _residual(look):
+    """|F_i| over what unknowns of their own size make of it; all or nothing where they make 0 or ∞."""
+    size, probed = jnp.abs(look.b[:, 0]), jnp.abs(look.b[:, 1])
+    rounding = 10 * jnp.finfo(size.dtype).eps * jnp.where(jnp.isfinite(probed), probed, 0)
+    fixed = jnp.where(size <= rounding, 0, jnp.where(jnp.isnan(size), size, jnp.inf))
+    moved = (look.rows > 0) & jnp.isfinite(look.rows)
+    return jnp.where(moved, size / _positive(look.rows), fixed).max()
+
+
+def _spectrum(look, minimum):
+    """The least singular value over the largest, and of a Hessian the least eigenvalue."""
+    sizes = jnp.abs(look.values)
+    largest = _positive(jnp.maximum(sizes[0], sizes[-1]))
+    singular = jnp.where(jnp.isfinite(look.rows).all(), sizes.min() / largest, 0)
+    return singular, look.values[0] / largest if minimum else jnp.full_like(singular, jnp.nan)
+
+
+def _change(here, there):
+    """Of D along both directions, over what it is there."""
+    D, new = (look.solved[:, 1:] / _sizes(look.x)[:, None] for look in (here, there))
+    size = jnp.sqrt((new**2).sum(0))
+    size = jnp.where(size > 0, size, jnp.finfo(size.dtype).tiny)
+    return jnp.sqrt(((D - new) ** 2).sum(0)) / size
+
+
+def _sizes(x):
+    return jnp.abs(x) + FLOOR
 
 
 def _look(problem, x, solved_by):
@@ -142,56 +171,44 @@ def _look(problem, x, solved_by):
     F, push = jax.linearize(of, x, some)
     still = jax.tree.map(jnp.zeros_like, some)
     J = jacobian(lambda v: push(v, still), x)
-    along_args = push(jnp.zeros_like(x), _probes(some))
-    sizes = jnp.abs(x) + FLOOR
-    rows = jnp.abs(J * sizes[None, :]).sum(1)
-    along = jnp.stack([F, along_args, _positive(rows) * _signs(x)], 1)
-    solved, singular, curvature = solved_by(J, along)
-    solved = solved / sizes[:, None]
+    probed = push(jnp.zeros_like(x), _probes(some))
+    rows = jnp.abs(J * _sizes(x)[None, :]).sum(1)
+    # What a factorisation makes of NaN differs from machine to machine.
+    J = jnp.where(jnp.isfinite(rows)[:, None], J, 0)
+    b = jnp.stack([F, probed, _positive(rows) * _signs(x, np)], 1)
+    solved, values = solved_by(J, b)
     step = solved[:, 0]
-    rounding = 10 * jnp.finfo(x.dtype).eps * jnp.abs(along_args)
-    fixed = jnp.where(jnp.abs(F) <= rounding, 0, jnp.where(jnp.isnan(F), F, jnp.inf))
-    residual = jnp.where(rows == 0, fixed, jnp.abs(F) / _positive(rows)).max()
-    norm = jnp.sqrt((F**2).sum())
-    seen = _Look(norm, x, residual, jnp.abs(step).max(), singular, curvature, solved[:, 1:].T)
-    return x - step * sizes, seen
+    return x - step, _Look(x, jnp.abs(step / _sizes(x)).max(), rows, values, b, solved)
 
 
 def _by_svd(J, b):
-    """J⁺ b, the least singular value over the largest, and no curvature; columns of J in units of their
-    lengths, rows of their largest entry.
-    """
-    J = finite(J)
+    """J⁺ b and the singular values; columns of J in units of their lengths, rows of their largest entry."""
     column = 1 / _positive(jnp.sqrt((J**2).sum(0)))
     row = 1 / _positive(jnp.abs(J * column[None, :]).max(1))
     U, s, Vh = jnp.linalg.svd(J * column[None, :] * row[:, None])
-    inverse, ratio = _inverse(s, s[0])
-    x = matmul(Vh.T, inverse[:, None] * matmul(U.T, b * row[:, None]))
-    return x * column[:, None], ratio, jnp.full_like(ratio, jnp.nan)
+    x = matmul(Vh.T, _inverse(s)[:, None] * matmul(U.T, b * row[:, None]))
+    return x * column[:, None], s
 
 
 def _by_eigh(H, b):
-    """The same of a Hessian with a diagonal of ±1, and its least eigenvalue over the largest in size."""
-    H = finite(H)
-    diagonal = jnp.abs(jnp.diag(H))
+    """The same of a Hessian with a diagonal of ±1, and its eigenvalues."""
+    diagonal = jnp.abs(H.reshape(-1)[:: len(H) + 1])
     unit = 1 / jnp.sqrt(_positive(jnp.where(diagonal > 0, diagonal, jnp.abs(H).max(1))))
-    H = H * unit[None, :] * unit[:, None]
-    values, V = jnp.linalg.eigh((H + H.T) / 2)
-    largest = jnp.abs(values).max()
-    inverse, ratio = _inverse(values, largest)
-    x = matmul(V, inverse[:, None] * matmul(V.T, b * unit[:, None]))
-    return x * unit[:, None], ratio, values[0] / _positive(largest)
+    H = (H + H.T) / 2 * unit[None, :] * unit[:, None]
+    values, V = jnp.linalg.eigh(H, symmetrize_input=False)
+    x = matmul(V, _inverse(values)[:, None] * matmul(V.T, b * unit[:, None]))
+    return x * unit[:, None], values
 
 
 def _positive(x):
     return jnp.where(x > 0, x, 1)
 
 
-def _inverse(values, largest):
-    """1/values with 0 for what is zero to rounding, and the least over the largest."""
-    kept = jnp.abs(values) > 10 * len(values) * jnp.finfo(values.dtype).eps * largest
-    inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
-    return inverse, jnp.abs(values).min() / _positive(largest)
+def _inverse(values):
+    """1/values, which are in order, with 0 for what is zero to rounding."""
+    sizes = jnp.abs(values)
+    kept = sizes > 10 * len(values) * jnp.finfo(values.dtype).eps * jnp.maximum(sizes[0], sizes[-1])
+    return jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
 
 
 def _probes(parameters):
@@ -200,11 +217,7 @@ def _probes(parameters):
     return [_signs(p) * (jnp.abs(p).astype(p.dtype) + (p == 0).astype(p.dtype)) for p in parameters]
 
 
-def _signs(like):
-    """±1 in no order: the binary digits of multiples of the golden ratio."""
-    turns = jnp.arange(like.size, dtype=like.real.dtype) * 0.6180339887498949 % 1
-    return jnp.where(turns < 0.5, -1, 1).astype(like.dtype).reshape(like.shape)
-
-
-def _sizes(D):
-    return jnp.where((size := jnp.sqrt((D**2).sum(1))) > 0, size, jnp.finfo(D.dtype).tiny)
+def _signs(like, numpy=jnp):
+    """±1 in no order: the binary digits of multiples of the golden ratio. Of `np`, constants."""
+    turns = numpy.arange(like.size, dtype=like.real.dtype) * 0.6180339887498949 % 1
+    return numpy.where(turns < 0.5, -1, 1).astype(like.dtype).reshape(like.shape)

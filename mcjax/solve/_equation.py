@@ -50,7 +50,7 @@ def equation(
 
     return Equation(
         lambda x, parameters: values.pack(call(unknowns.unpack(x), parameters)[0]),
-        lambda x, parameters: call(unknowns.unpack(x), parameters)[1],
+        lambda x, parameters: call(unknowns.unpack(x), parameters)[1] if has_aux else None,
         call,
         tuple(solid(leaf) for leaf in leaves),
         unknowns,

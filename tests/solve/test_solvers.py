@@ -101,6 +101,7 @@ def test_what_is_no_solution_has_a_name():
             none=root_of(lambda y, _: y**2 + 1, 0.3),
             far=root_of(lambda y, _: jnp.exp(-y), 1.0),
             nan=root_of(lambda y, _: y - 1, jnp.nan),
+            steep=root(lambda y, _: jnp.sqrt(y) - 1, optx.Newton(1e-8, 1e-8), 0.0, throw=False),
             saddle=minimise(
                 lambda y, _: y[0] ** 2 - y[1] ** 2,
                 optx.Newton(1e-8, 1e-8),
@@ -115,6 +116,7 @@ def test_what_is_no_solution_has_a_name():
     assert status["none"] == STATUS.singular or status["none"] == STATUS.not_stationary
     assert status["far"] != STATUS.stationary
     assert status["nan"] == STATUS.nonfinite
+    assert status["steep"] != STATUS.stationary  # the slope is infinite, and F is not 0
     assert status["saddle"] == STATUS.saddle
     assert status["steps"] != STATUS.stationary
     assert all(f.result != SUCCESS for f in found.values())
