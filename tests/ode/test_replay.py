@@ -219,7 +219,10 @@ def test_hessians_of_a_batch():
 
 
 def test_a_hessian_vector_product_takes_three_loops():
-    """The solve, the tangents of its steps, and one backwards that carries λ and its tangent."""
+    """The solve, the tangents of its steps, and one backwards that carries λ and its tangent.
+
+    In a step of the first two is one loop over stages, in one backwards are two.
+    """
     p = problems.lotka_volterra()
 
     def loss(y0):
@@ -227,7 +230,7 @@ def test_a_hessian_vector_product_takes_three_loops():
 
     product = jax.jit(lambda y0, v: jax.jvp(jax.grad(loss), (y0,), (v,))[1])
     text = product.lower(p.y0, p.y0).compile().as_text()
-    assert text[text.index("\nENTRY") :].count(" while(") == 3
+    assert text.count(" while(") == 3 + 4
 
 
 def test_float32_and_closures():
