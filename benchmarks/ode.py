@@ -5,8 +5,8 @@ RecursiveCheckpointAdjoint), as ratios of times: above 1 is faster than diffrax.
 the compiled program. Then Hessian-vector products against DirectAdjoint.
 
 The adjoints take turns, round after round; a time is that of the best round, which a busy machine disturbs
-least. `difference` is that of the gradients, relative to diffrax's. A ratio with a limit
-beside it is claimed to be at least that.
+least. `difference` is that of the gradients, relative to diffrax's. A ratio with a limit beside it is
+claimed to be at least that.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 x defined by  M(a) x = b.  Differentiate the equation:  dx = M⁻¹ (db - (dM) x),  and in reverse  b̄ = M⁻ᵀ x̄,
 ā from -b̄ᵀ (dM) x.  That is what JAX transposes and differentiates. To evaluate dx takes less: an algorithm
-that finds x step by step finds dx on its way, in one pass.
+that finds x step by step finds dx on its way, in one pass. (What is solved by factors is in `_solve`.)
 """
 
 from collections.abc import Callable
@@ -51,7 +51,8 @@ def _derivative(equations, algorithms, fixed, a, b, x, da, db):
 
     def right_hand_side(fixed, at, moving):
         (a, _, x), (da, db) = _split(at, in_a, in_b), _split(moving, in_a)
-        return _minus(db, jax.jvp(lambda a: equations(fixed, a, x), (a,), (da,))[1])
+        moved = jax.jvp(lambda a: equations(fixed, a, x), (a,), (da,))[1]
+        return jax.tree.map(jnp.subtract, db, moved)
 
     def transpose(fixed, at, w):
         def by_equation(moving):
@@ -62,16 +63,13 @@ def _derivative(equations, algorithms, fixed, a, b, x, da, db):
 
     def derivative(fixed, at, moving, dx, dat, dmoving):
         def defect(at, moving):
-            return _minus(right_hand_side(fixed, at, moving), equations(fixed, at[:in_a], dx))
+            left = equations(fixed, at[:in_a], dx)
+            return jax.tree.map(jnp.subtract, right_hand_side(fixed, at, moving), left)
 
         rest = jax.jvp(defect, (at, moving), (dat, dmoving))[1]
         return solve(equations, algorithms, fixed, at[:in_a], rest)
 
     return _linear(in_one_pass, transpose, derivative, fixed, [*a, *b, *x], [*da, *db])
-
-
-def _minus(x, y):
-    return [x - y for x, y in zip(x, y, strict=True)]
 
 
 def _split(arrays, *counts):

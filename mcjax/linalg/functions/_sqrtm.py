@@ -35,7 +35,7 @@ from ._condition import branch_distance, funm_cond
 from ._funm import funm
 
 _MOST_STEPS = 100  # an eigenvalue at angle π - φ takes log2(1/φ) steps; on the branch cut no number
-_MOST_CORRECTIONS = 10  # they square the error
+_MOST_CORRECTIONS = 10  # from few digits; each doubles them, until rounding
 
 
 class SqrtmInfo(NamedTuple):
