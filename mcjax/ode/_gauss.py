@@ -29,7 +29,7 @@ from ._accepted import LOOPS, record
 from ._adjoint_solve import Problem
 from ._backward import backward
 from ._cost import integrate_cost
-from ._field import check_field, hoist
+from ._field import check_field, fenced, hoist
 from ._flow import only_if
 from ._saved import apply_saved, check_saveat, plain_saves, save_times, saved_values
 from ._trajectory import default_kind, interpolate
@@ -112,7 +112,7 @@ def _prepare(adjoint, *, args, terms, saveat, t0, t1, dt0, init_state, event, ma
     kwargs = {k: v for k, v in kwargs.items() if not k.startswith("passed_") and k != "throw"}
     _check(adjoint, terms, saveat, event, max_steps)
     y0 = init_state.y
-    terms, cost = hoist(terms, t0, y0, args), adjoint.cost
+    terms, cost = fenced(hoist(terms, t0, y0, args)), adjoint.cost
     if cost is not None:
         cost = eqx.filter_closure_convert(cost, t0, y0, args)
     times = save_times(saveat, t0, t1)

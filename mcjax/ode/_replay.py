@@ -8,6 +8,7 @@ from jax import lax
 
 from ._accepted import Steps, record, with_scan_kind
 from ._convert import convert
+from ._field import fenced
 from ._recurrence import Course, Recurrence, tangents
 from ._save import Solved, assemble, plain_saveat, refuse
 
@@ -190,6 +191,7 @@ def _recurrence(terms, args, solver, init_state, moments, times):
     start = init_state.y, start
     weights = jnp.zeros(3, moments.dtype)
     row = moments[0], moments[1], weights, weights, rest, jnp.asarray(init_state.made_jump)
+    terms = fenced(terms)
 
     def form(kind):
         stepper = with_scan_kind(solver, kind)
