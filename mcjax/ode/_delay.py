@@ -64,8 +64,8 @@ def delay_solve(
       successful: false if the solver failed, max_delays was too small, the delay was not positive, or
         t1 was before t0: y1 and ys are NaN then.
 
-    Derivatives: in delay, t0, t1, args and what f and history close over. Where t1 - t0 is the delay
-      y'(t1) jumps, and the derivative is between those of its sides.
+    Derivatives: in delay, t0, t1, args and what f and history close over. y''(t1) may jump where t1 - t0
+      is the delay, and later ones at its multiples: derivatives of that order are those of the side before.
 
     Errors: the tolerance. Cost: max_delays passes of an equation of n max_delays states, and sensitivities of
       them. Source: Bellen and Zennaro, Numerical Methods for Delay Differential Equations (2003), 3.1.
@@ -75,6 +75,15 @@ def delay_solve(
     if delay.shape != ():
         raise ValueError(f"delay_solve: the delay is one number, got shape {delay.shape}")
     pieces = jnp.arange(max_delays)
+    rounding = 4 * float(jnp.finfo(t0.dtype).eps)
+    enough = (t1 - t0 <= max_delays * (1 + rounding) * delay) & (delay > 0) & (t1 >= t0)
+    # What is left of the time at the start of each piece. The last that has some ends at t1, and those
+    # before are whole: a choice, not a clip, of which a tie would give half of a derivative to each side.
+    left = t1 - t0 - pieces.astype(t0.dtype) * delay
+    last = jnp.sum(left[1:] > 0)
+    lengths = jnp.select(
+        [~enough | (pieces > last), pieces == last], [jnp.zeros_like(left), left], delay
+    )
 
     def of_pieces(norm):
         return lambda ys: jax.vmap(of_vector(unravel)(norm))(ys).max()
@@ -99,9 +108,8 @@ def delay_solve(
 
         return jax.vmap(rate)(pieces)
 
-    def one_pass(carry, k):
-        starts, okay = carry
-        length = jnp.clip(t1 - t0 - k.astype(t0.dtype) * delay, 0, delay)
+    def one_pass(carry, piece):
+        (starts, okay), (k, length) = carry, piece
         options = (solver, controller, max_steps, adjoint)
         flow, y, back = flow_of(partial(rates, k), t0, starts[:-1], args, *options)
         y, found = flow(jnp.zeros_like(t0), length, y)
@@ -110,9 +118,7 @@ def delay_solve(
         return (starts, okay & found), end
 
     starts = jnp.zeros((max_delays + 1, len(start)), start.dtype).at[0].set(start)
-    (_, okay), ends = lax.scan(one_pass, (starts, jnp.array(True)), pieces)
-    rounding = 4 * float(jnp.finfo(t0.dtype).eps)
-    enough = (t1 - t0 <= max_delays * (1 + rounding) * delay) & (delay > 0) & (t1 >= t0)
+    (_, okay), ends = lax.scan(one_pass, (starts, jnp.array(True)), (pieces, lengths))
     ys = jax.vmap(unravel)(only_if(okay & enough, ends))
     return DelaySolution(jax.tree.map(lambda y: y[-1], ys), ys, okay & enough)
 

@@ -14,9 +14,11 @@ from mcjax.ode._delay import delay_solve
 TIGHT = diffrax.PIDController(rtol=1e-10, atol=1e-10)
 
 
-def exact(a, tau, t1):
-    """y = 1 before 0: y(t) = Σ_k (-a)^k (t - (k-1) τ)^k / k!, the sum over k with t > (k-1) τ."""
+def exact(a, tau, t1, count=None):
+    """y = 1 before 0: y(t) = Σ_k (-a)^k (t - (k-1) τ)^k / k!, over the k (`count`) with t > (k-1) τ."""
     terms = [(-a) ** k * (t1 - (k - 1) * tau) ** k / math.factorial(k) for k in range(5)]
+    if count is not None:
+        return sum(terms[:count])
     return sum(term for k, term in enumerate(terms) if t1 > (k - 1) * tau)
 
 
@@ -47,6 +49,35 @@ def test_linear():
     # More than four delays, a delay into the future, an end before the start.
     for bad in ((1.3, 0.8, 3.3), (1.3, -0.8, 2.7), (1.3, 0.8, -0.1)):
         assert not run(*bad)[0].successful and np.isnan(run(*bad)[0].y1)
+
+
+@pytest.mark.parametrize(
+    ("delays", "pieces", "derivative"),
+    [
+        (1, 1, jax.grad),
+        (3, 3, jax.grad),
+        pytest.param(2, 4, lambda f: jax.jacfwd(jax.jacfwd(f)), marks=pytest.mark.slow),
+    ],
+    ids=["one", "all", "second order"],
+)
+def test_a_time_of_whole_delays(delays, pieces, derivative):
+    """Derivatives are those of the polynomial that y is before. 3 * 0.1 ends a piece up to a rounding."""
+
+    def solve(p):
+        a, tau, t0, t1 = p
+        return delay_solve(
+            lambda t, y, delayed, a: -a * delayed, lambda t, a: jnp.ones_like(t),
+            tau, t0, t1, a, max_delays=pieces, stepsize_controller=TIGHT,
+        ).y1  # fmt: skip
+
+    def side(p):
+        return exact(p[0], p[1], p[3] - p[2], delays + 1)
+
+    got = jax.jit(derivative(solve))
+    for tau in (1.0, 0.1):
+        p = jnp.array([0.8, tau, 0.0, delays * tau])
+        # The solver is exact on polynomials of degree up to 5.
+        np.testing.assert_allclose(got(p), derivative(side)(p), atol=1e-9)
 
 
 @pytest.mark.parametrize("adjoint", [ReplayAdjoint(), GaussAdjoint()])
