@@ -4,6 +4,8 @@ The controller of the step size, and the root finder of an implicit solver, meas
 function of the pytree that the user calls y.
 """
 
+import math
+
 import diffrax
 import equinox as eqx
 import jax
@@ -41,7 +43,7 @@ def largest(norm):
     """Makes of the norm of a vector the largest of a tree of vectors (n,) and their derivatives (n, ..)."""
 
     def of_tree(tree):
-        columns = [x.reshape(len(x), -1) for x in jax.tree.leaves(tree)]
+        columns = [x.reshape(len(x), math.prod(x.shape[1:])) for x in jax.tree.leaves(tree)]
         return jnp.concatenate([jax.vmap(norm, 1)(x) for x in columns]).max()
 
     return of_tree

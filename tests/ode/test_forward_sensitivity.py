@@ -94,6 +94,24 @@ def test_a_failed_solve_for_sensitivities_is_nan():
     assert y == 0 and np.isnan(dy)
 
 
+@pytest.mark.parametrize(
+    "state", [jnp.zeros((0, 2)), (jnp.zeros(0), jnp.ones(1))], ids=["all", "a part"]
+)
+def test_a_state_without_numbers(state):
+    """y = exp(-a) where there is one."""
+
+    def total(a):
+        ys = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, a: jax.tree.map(lambda y: -a * y, y)), diffrax.Tsit5(),
+            0.0, 1.0, None, state, a, stepsize_controller=pid(1e-6), adjoint=ForwardSensitivity(),
+        ).ys  # fmt: skip
+        return sum((jnp.sum(y) for y in jax.tree.leaves(ys)), a)
+
+    numbers = sum(y.size for y in jax.tree.leaves(state))
+    slope = jax.jit(jax.grad(total))(0.7)
+    np.testing.assert_allclose(slope, 1 - numbers * np.exp(-0.7), rtol=10 * 1e-6)  # ten tolerances
+
+
 @pytest.mark.parametrize("solver", [diffrax.Tsit5(), diffrax.Kvaerno5()], ids=["Tsit5", "Kvaerno5"])
 def test_relative_tolerances_and_components_apart(solver):
     """S of y' = -p y is diagonal, and S_θ starts at zero: its zeros are right to no relative tolerance."""
