@@ -121,8 +121,10 @@ def interpolate(steps: Steps, field, kind, solver, terms, args) -> Trajectory:
 
     rows = len(steps.tprev)
     flat_y = jax.eval_shape(lambda: _flat(jax.tree.map(lambda x: x[0], steps.y)))
-    empty = jnp.zeros((rows, len(matrix), *flat_y.shape), flat_y.dtype)
-    coefficients = lax.fori_loop(0, steps.count, one, empty)
+    coefficients = jnp.zeros((rows, len(matrix), *flat_y.shape), flat_y.dtype)
+    # A solve without a step has its start, and a first step of infinite length.
+    coefficients = coefficients.at[0, 0].set(_flat(jax.tree.map(lambda x: x[0], steps.y)))
+    coefficients = lax.fori_loop(0, steps.count, one, coefficients)
     right = jnp.where(jnp.arange(rows) < steps.count, steps.tnext, jnp.inf)
     return Trajectory(steps.tprev, right, coefficients, steps.count)
 

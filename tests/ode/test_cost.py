@@ -73,6 +73,15 @@ def test_a_cost_beside_one_saved_value_within():
         assert abs(gradient(1.3, jnp.array([t])) - want) < 1e-7 * abs(want)
 
 
+def test_a_cost_over_no_time():
+    """J(t0, t0) = 0, and dJ = g (dt1 - dt0), g = a |y0|² exp(rate t0)."""
+    x = np.array([1.2, -0.4]), 0.7, 0.9, 1.3, 1.3
+    got = jax.jit(jax.grad(lambda *x: cost(*x)[0], (0, 1, 3, 4)))(*x)
+    g = 0.7 * (1.2**2 + 0.4**2) * np.exp(0.9 * 1.3)
+    for slope, want in zip(got, (np.zeros(2), 0.0, -g, g), strict=True):
+        np.testing.assert_allclose(slope, want, rtol=1e-12)
+
+
 def test_a_cost_is_a_number():
     with pytest.raises(ValueError, match="must be a number"):
         jax.eval_shape(
