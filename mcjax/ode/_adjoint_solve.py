@@ -182,6 +182,16 @@ class AdjointSolver(diffrax.AbstractWrappedSolver):
         total = jax.tree.map(jnp.zeros_like, args.theta), jnp.zeros((), y0.real.dtype)
         return self.solver.init(terms, t0, t1, y0, args), self.begun, total
 
+    def begun_anew(self, jumps, terms, t0, t1, y0, args, inner):
+        """The state of the inner solver, begun anew after a jump: ReversibleHeun's has a copy of λ.
+
+        Runge-Kutta methods keep a slope at most, and find it again where they are told of a jump.
+        """
+        if isinstance(self.solver, diffrax.AbstractRungeKutta):
+            return inner
+        anew = lambda: self.solver.init(terms, t0, t1, y0, args)  # noqa: E731
+        return lax.cond(jumps, anew, lambda: inner)
+
     def add_step(self, total, problem, path, t0, t1):
         """dL/dθ, and the sum of |Kronrod - Gauss|, with those of one more step.
 
@@ -197,8 +207,9 @@ class AdjointSolver(diffrax.AbstractWrappedSolver):
         return jax.tree.map(jnp.add, gradient, step), gap + _distance(check, step)
 
     def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
-        inner, k, total = solver_state
-        y0, k = self.jumped(t0, y0, k)
+        inner, k_before, total = solver_state
+        y0, k = self.jumped(t0, y0, k_before)
+        inner = self.begun_anew(k > k_before, terms, t0, t1, y0, args, inner)
         y1, error, info, inner, result = self.solver.step(terms, t0, t1, y0, args, inner, made_jump)
         if self.integrate != "nothing":
             path = self.interpolation_cls(t0=t0, t1=t1, **info)

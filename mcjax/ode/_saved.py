@@ -83,10 +83,14 @@ def apply_saved(saveat, final_state, times, ys, y0, args):
         def keep(y, other):
             return jnp.where(filled.reshape(-1, *[1] * (y.ndim - 1)), y, other)
 
+        def empty(y):
+            return jnp.full((), jnp.inf, y.dtype)  # as diffrax fills integers and booleans, too
+
         if sub.fn is not PLAIN:
             # An unused slot is infinite, and `fn` of that need not have a derivative.
             y = jax.tree.map(keep, y, y0)
-            y = jax.tree.map(lambda y: keep(y, jnp.inf), jax.vmap(sub.fn, (0, 0, None))(t, y, args))
+            values = jax.vmap(sub.fn, (0, 0, None))(t, y, args)
+            y = jax.tree.map(lambda y: keep(y, empty(y)), values)
         t = jnp.where(filled, t, save.ts)
         return eqx.tree_at(lambda s: (s.ts, s.ys), save, (t, y), is_leaf=lambda x: x is None)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from mcjax.ode import GaussAdjoint
+from mcjax.ode import ForwardSensitivity, GaussAdjoint
 from mcjax.verify import differences
 
 from .problems import assert_relative, pid
@@ -138,6 +138,51 @@ def test_constant_steps_of_the_adjoint_do_not_step_to_its_jumps():
     with pytest.raises(ValueError, match=r"PIDController\(rtol=..., atol=...\)"):
         jax.eval_shape(jax.grad(loss), 0.7, jnp.array([0.5, 1.0]))
     assert_relative(jax.jit(jax.grad(loss))(0.7, jnp.array([1.0])), np.exp(0.7), 1e-4)
+
+
+def test_jumps_where_the_state_of_the_solver_has_a_copy_of_it():
+    """ReversibleHeun: y = exp(-a s(t)), s = t + (1 - cos 3t)/6. It was NaN, after 512 steps."""
+
+    def loss(a, ts):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, a: -a * y * (1 + 0.5 * jnp.sin(3 * t))),
+            diffrax.ReversibleHeun(), 0.0, 1.0, None, 1.0, a, saveat=diffrax.SaveAt(ts=ts),
+            stepsize_controller=pid(1e-4), adjoint=GaussAdjoint(max_steps=512), max_steps=512,
+        ).ys.sum()  # fmt: skip
+
+    def truth(a, ts):
+        return jnp.exp(-a * (ts + (1 - jnp.cos(3 * ts)) / 6)).sum()
+
+    ts = jnp.array([0.3, 0.5, 0.8, 1.0])
+    got = jax.jit(jax.grad(loss, (0, 1)))(0.7, ts)
+    # Ten times the tolerance of the solver.
+    assert_relative(got, jax.grad(truth, (0, 1))(0.7, ts), 10 * 1e-4)
+
+
+# numpy says of diffrax's own filling of unused slots that infinity is no integer.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+@pytest.mark.parametrize("adjoint", [GaussAdjoint(), ForwardSensitivity()])
+def test_saved_integers_and_booleans(adjoint):
+    """2⁶⁰ + 1 is no float."""
+
+    def saved(t, y, args):
+        return y > 0.5, jnp.full((), 2**60 + 1), y
+
+    def solve(y0):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, args: -y), diffrax.Tsit5(), 0.0, 1.0, None, y0,
+            saveat=diffrax.SaveAt(ts=jnp.array([0.2, 1.0]), fn=saved),
+            stepsize_controller=pid(1e-6), adjoint=adjoint,
+        ).ys  # fmt: skip
+
+    def loss(y0):
+        *others, y = solve(y0)
+        return y.sum(), others
+
+    (above, large), slope = jax.jit(jax.grad(loss, has_aux=True))(1.0)[::-1]
+    assert above.dtype == jnp.bool and above.tolist() == [True, False]
+    assert large.dtype == jnp.int64 and large.tolist() == [2**60 + 1] * 2
+    assert_relative(slope, np.exp(-0.2) + np.exp(-1.0), 10 * 1e-6)  # ten tolerances
 
 
 def test_jumps_that_an_inner_controller_knows():
