@@ -12,6 +12,8 @@ To use it, from within the `loop` of an `AbstractAdjoint` (self), with the keywo
     saved[i]                     for every SubSaveAt with ts, in order of the tree's leaves: how many
                                  of its ts had been saved before step i (row n: in the whole solve)
 
+and what `watch` saw of every step tried, rejected ones too.
+
 so that `solver.step(terms, tprev[i], tnext[i], y[i], args, solver_state[i], made_jump[i])` is step i
 again, digit for digit. Rows after n are zero. Restoring the solver's state matters: re-initialising it
 is far from the step that was taken where the problem is stiff.
@@ -44,14 +46,16 @@ class Steps(eqx.Module):
     solver_state: Any
     made_jump: Bool[Array, " rows"]
     saved: list[Int[Array, " rows"]]
+    seen: Any
 
 
 def record(
-    loop, capacity: int, *, solver, init_state, saveat, max_steps, **keywords
+    loop, capacity: int, *, solver, init_state, saveat, max_steps, watch=None, seen=None, **keywords
 ) -> tuple[Any, Any, Steps]:
     """Run `loop` (`AbstractAdjoint._loop`), and return (final_state, stats, Steps).
 
-    A solve that needs more than `capacity` accepted steps ends as one that reached max_steps.
+    A solve that needs more than `capacity` accepted steps ends as one that reached max_steps. Before each
+    step that is tried `seen` becomes watch(state, seen).
     """
     row = _row(init_state)
     rows = jax.tree.map(lambda x: jnp.zeros((capacity + 1, *jnp.shape(x)), jnp.result_type(x)), row)
@@ -64,19 +68,20 @@ def record(
             return cond(carry[0]) & (carry[0].num_accepted_steps < capacity)
 
         def step(carry):
-            state, rows = carry
-            return body(state), write(rows, state.num_accepted_steps, _row(state))
+            state, rows, seen = carry
+            seen = seen if watch is None else watch(state, seen)
+            return body(state), write(rows, state.num_accepted_steps, _row(state)), seen
 
-        state, rows_ = eqxi.while_loop(
+        state, rows_, seen_ = eqxi.while_loop(
             go_on,
             step,
-            (state, rows),
+            (state, rows, seen),
             max_steps=max_steps,
             buffers=lambda carry: [*buffers(carry[0]), carry[1]],
             kind="lax",
         )
         tprev, tnext, *rest = write(rows_, state.num_accepted_steps, _row(state))
-        steps = Steps(state.num_accepted_steps, tprev, tnext, *rest)
+        steps = Steps(state.num_accepted_steps, tprev, tnext, *rest, seen_)
         return state
 
     final_state, stats = loop(

@@ -33,7 +33,9 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
       boundaries shift with t0, t1 and dt0 as in diffrax.DirectAdjoint, but from the first time of a
       ClipStepSizeController on they are fixed, and a step to it, or to t1, that is rejected counts as any
       other: with SaveAt(steps=...) derivatives in t0 and t1 are then those of other boundaries.
-      Where t0 = t1 there is no step, and no derivative in them, as in diffrax.
+      Where t0 = t1 there is no step, and no derivative in them, as in diffrax. What a controller holds is
+      constant: derivatives in dtmin, dtmax, step_ts, jump_ts and the times within StepTo(ts) are 0, where
+      those of DirectAdjoint need not be.
     Raises: ValueError for SaveAt(dense=True), UnsafeBrownianPath, events located by a root finder, and
       if neither max_steps nor max_accepted bounds the memory.
     Errors: that of the derivative of the numerical solution, which no tolerance of the solver controls.
@@ -83,6 +85,8 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
                 t0=t0,
                 t1=t1,
                 max_steps=max_steps,
+                watch=_watch_limits(stepsize_controller),
+                seen=jnp.full_like(t0, jnp.inf),
                 **rest,
             )
             static.append(eqx.filter(out, eqx.is_array, inverse=True))
@@ -99,7 +103,7 @@ class ReplayAdjoint(diffrax.AbstractAdjoint):
         y, inexact = end
         rest = eqx.filter(steps.solver_state, _is_inexact, inverse=True)
         solver_state = eqx.combine(inexact, jax.tree.map(lambda x: x[steps.count], rest))
-        weights = _weights(steps.tprev, lax.stop_gradient(moments), moving)
+        weights = _weights(steps.tprev, lax.stop_gradient(moments), moving, steps.seen)
         boundaries = _shifted(steps.tprev, weights, moments)
         solved = Solved(
             steps.count,
@@ -158,7 +162,7 @@ def _trajectory_jvp(primals, tangents_in):
     states, end, outputs, out = _trajectory(*primals)
     steps: Steps = out[2]
     rest = eqx.filter(steps.solver_state, _is_inexact, inverse=True)
-    weights = [_weights(t, moments, moving) for t in (steps.tprev, steps.tnext)]
+    weights = [_weights(t, moments, moving, steps.seen) for t in (steps.tprev, steps.tnext)]
     rows = steps.tprev, steps.tnext, *weights, rest, steps.made_jump
     course = Course(steps.count, states, outputs, rows, steps.saved)
     moved = tangents(recurrence, course, tangents_in[1])
@@ -254,16 +258,40 @@ def _moving(controller, t0):
     return ("fractions" if isinstance(controller, diffrax.ConstantStepSize) else "none"), still
 
 
-def _weights(t, moments, moving):
+def _watch_limits(controller):
+    """Finds the start of the first step, rejected or not, that was cut to dtmin or dtmax.
+
+    The first step of all is left out: its end, tnext₀, is known with its derivative.
+    """
+    while isinstance(controller, diffrax.ClipStepSizeController):
+        controller = controller.controller
+    if not isinstance(controller, diffrax.PIDController):
+        return None
+    limits = [x for x in (controller.dtmin, controller.dtmax) if x is not None]
+
+    def watch(state, cut):
+        left, right = state.tprev, state.tnext
+        rounding = 2 * float(jnp.finfo(cut.dtype).eps) * jnp.maximum(jnp.abs(left), jnp.abs(right))
+        for limit in limits:
+            limited = jnp.abs(right - left - jnp.asarray(limit, cut.dtype)) <= rounding
+            cut = jnp.where(limited & (state.num_steps > 0), jnp.minimum(cut, left), cut)
+        return cut
+
+    return watch if limits else None
+
+
+def _weights(t, moments, moving, cut):
     """∂t/∂(t0, tnext₀, t1) of boundaries t, (..., 3).
 
     A controller that multiplies step sizes by factors, which count as constants, makes t - t0 a
-    multiple of tnext₀ - t0, unless it was cut to t1. ConstantStepSize ends its first step at
+    multiple of tnext₀ - t0, unless it was cut to t1. From `cut` on step sizes are multiples of dtmin or
+    dtmax, and boundaries move with that time. ConstantStepSize ends its first step at
     tnext₀ = t0 + dt0 and the k-th at t0 + (t1 - t0) k/N, N = ⌈(t1 - t0)/dt0⌉ (at t0 + k dt0 where t1 is
     infinite). Of other controllers only the ends move.
     """
     (t0, first, t1), (moving, still) = moments, moving
-    multiple = jnp.where(first > t0, (t - t0) / jnp.where(first > t0, first - t0, 1), 0)
+    multiple = jnp.minimum(t, cut) - t0
+    multiple = jnp.where(first > t0, multiple / jnp.where(first > t0, first - t0, 1), 0)
     zero = jnp.zeros_like(t)
     columns = [jnp.where((t >= still) & (t > t0), 0, c) for c in (1 - multiple, multiple, zero)]
     if moving == "fractions":

@@ -35,7 +35,8 @@ LOOP = {
 LOOPS = {"inner_while_loop", "outer_while_loop"}
 NOT_FOR_LOOP = {"throw", "passed_solver_state", "passed_controller_state"}
 # Fields of the state that are read, and of what its save_state holds.
-STATE = {"y", "tprev", "tnext", "made_jump", "solver_state", "num_accepted_steps", "save_state"}
+STATE = {"y", "tprev", "tnext", "made_jump", "solver_state", "save_state"}
+STATE |= {"num_steps", "num_accepted_steps"}
 SAVE_STATE = {"ts", "ys", "save_index", "saveat_ts_index"}
 # Arguments of a solver's step, in order.
 STEP = ["self", "terms", "t0", "t1", "y0", "args", "solver_state", "made_jump"]

@@ -86,3 +86,37 @@ def test_steps_up_to_a_given_time(kind):
         np.testing.assert_allclose(got[same], like[same], atol=1e-10)
     later = np.isfinite(ts[0]) & ~same & (ts[0] < 3)
     np.testing.assert_array_equal(dts[0][later], 0)
+
+
+def test_steps_that_are_cut_to_dtmin_or_dtmax():
+    """As diffrax.DirectAdjoint: from the first of them on, boundaries move with its start, which is dt0's."""
+
+    def steps(moments, limits, adjoint):
+        t0, t1, dt0 = moments
+        controller = diffrax.PIDController(1e-3, 1e-3, dtmin=limits[0], dtmax=limits[1])
+        bump = lambda t, y, a: 20 * jnp.exp(-((25 * (t - 0.55)) ** 2)) - a * y  # noqa: E731
+        sol = diffrax.diffeqsolve(
+            diffrax.ODETerm(bump), diffrax.Bosh3(), t0, t1, dt0, 1.0, 0.7,
+            stepsize_controller=controller, saveat=diffrax.SaveAt(steps=True), adjoint=adjoint,
+            max_steps=32,
+        )  # fmt: skip
+        return (sol.ts, sol.ys), sol.stats["num_rejected_steps"]
+
+    ours, theirs = (
+        jax.jit(jax.jacfwd(lambda x, limits, a=adjoint: steps(x, limits, a), has_aux=True))
+        for adjoint in (ReplayAdjoint(), diffrax.DirectAdjoint())
+    )
+    cases = {  # (t0, t1, dt0), (dtmin, dtmax)
+        "longest": ([0.0, 1.03, 0.05], [0.0, 0.1]),
+        "longest at once": ([0.0, 1.03, 0.3], [0.0, 0.1]),
+        "longest, rejected": ([0.25, 1.03, 0.04], [0.0, 0.3]),
+        "shortest": ([0.0, 1.03, 0.11], [0.03, 9.0]),
+        "both": ([0.1, 1.03, 0.05], [0.02, 0.09]),
+    }
+    for name, (moments, limits) in cases.items():
+        got, rejected = ours(jnp.array(moments), jnp.array(limits))
+        want, _ = theirs(jnp.array(moments), jnp.array(limits))
+        assert name not in ("longest, rejected", "both") or rejected > 1
+        for g, w in zip(got, want, strict=True):
+            # y' is up to 20, and y'' up to 500: a few thousand roundings.
+            np.testing.assert_allclose(g, w, atol=1e-10, err_msg=name)
