@@ -29,10 +29,12 @@ def backward(
     controller = adjoint.stepsize_controller
     if controller is None:
         controller = tighter(stepsize_controller, adjoint.tolerance, problem.unravel)
+    solver = adjoint.solver or _root_finder_too(solver, adjoint.tolerance, problem.unravel)
+    _check_adaptive(solver, controller)
     found = solve_adjoint(
         problem,
         problem.terms,
-        adjoint.solver or _root_finder_too(solver, adjoint.tolerance, problem.unravel),
+        solver,
         reversed_stops(controller, stepsize_controller, stops),
         sigma,
         jumps,
@@ -88,6 +90,15 @@ def reversed_stops(controller, forward, stops):
             "GaussAdjoint(stepsize_controller=diffrax.PIDController(rtol=..., atol=...))."
         )
     return diffrax.ClipStepSizeController(controller, jump_ts=jnp.concatenate(stops))
+
+
+def _check_adaptive(solver, controller):
+    adaptive = isinstance(controller, diffrax.AbstractAdaptiveStepSizeController)
+    if adaptive and not isinstance(solver, diffrax.AbstractAdaptiveSolver):
+        raise ValueError(
+            f"GaussAdjoint: {type(solver).__name__} does not estimate errors, which the step sizes of λ are "
+            "chosen by. Pass a solver of λ that does, GaussAdjoint(solver=diffrax.Tsit5(), ...)."
+        )
 
 
 def _jumps(controller):

@@ -244,6 +244,10 @@ def test_bad_input_of_other_kinds(key):
             jax.grad(lambda a: solve(GaussAdjoint(), terms=terms, args=a, **constant).ys.sum()),
             1.0,
         )
+    with pytest.raises(ValueError, match=r"GaussAdjoint\(solver=diffrax.Tsit5\(\)"):
+        constant |= dict(solver=diffrax.Euler(), terms=terms)
+        adjoint = GaussAdjoint(stepsize_controller=pid(1e-6))
+        jax.eval_shape(jax.grad(lambda a: solve(adjoint, args=a, **constant).ys.sum()), 1.0)
 
 
 # The double pendulum of equal masses and rods: angles, then angular velocities.
