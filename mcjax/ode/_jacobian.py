@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from ._backward import says_accuracy
+from ._field import check_field
 from ._forward_sensitivity import ForwardSensitivity
 from ._gauss import GaussAdjoint
 from ._replay import ReplayAdjoint
-from ._saved import at_times
+from ._saved import check_saveat
 
 _SMALL = 50
 
@@ -18,21 +19,29 @@ class _Seen:
     """What a trace of the solve has shown: its states, and what continuous adjoints need of it."""
 
     states = 0
-    at_times = True
+    continuous = True
     controlled = True
 
 
 class _Measure(diffrax.ForwardMode):
     seen: _Seen = eqx.field(static=True)
 
-    def loop(self, *, init_state, saveat, stepsize_controller, **kwargs):
-        size = sum(jnp.size(y) for y in jax.tree.leaves(init_state.y))
+    def loop(self, **kwargs):
+        size = sum(jnp.size(y) for y in jax.tree.leaves(kwargs["init_state"].y))
         self.seen.states = max(self.seen.states, size)
-        self.seen.at_times &= at_times(saveat)
-        self.seen.controlled &= says_accuracy(stepsize_controller)
-        return super().loop(
-            init_state=init_state, saveat=saveat, stepsize_controller=stepsize_controller, **kwargs
-        )
+        self.seen.continuous &= _is_continuous(kwargs["terms"], kwargs["event"], kwargs["saveat"])
+        self.seen.controlled &= says_accuracy(kwargs["stepsize_controller"])
+        return super().loop(**kwargs)
+
+
+def _is_continuous(terms, event, saveat):
+    """Whether the adjoints that solve an equation of their own take this solve."""
+    try:
+        check_field("", terms, event)
+        check_saveat("", saveat)
+    except (ValueError, NotImplementedError):
+        return False
+    return True
 
 
 def jacobian(solve):
@@ -48,8 +57,8 @@ def jacobian(solve):
       A function of (params, *args). States + parameters below 50: y and S together
       (`ForwardSensitivity`), so J is as accurate as y. Above: column by column through `ReplayAdjoint`
       where parameters are fewer than outputs, otherwise row by row through `GaussAdjoint`. What those
-      do not do, SaveAt(steps=...) and for `GaussAdjoint` steps that no tolerance controls, is done by
-      `ReplayAdjoint`.
+      do not do, noise, events without a root finder, SaveAt of steps and of states of the solver, and
+      for `GaussAdjoint` steps that no tolerance controls, is done by `ReplayAdjoint`.
 
     A least-squares solver that takes products with J itself, as optimistix does, needs only
     `adjoint=ForwardSensitivity()` in its residual.
@@ -62,10 +71,10 @@ def jacobian(solve):
         out = jax.eval_shape(lambda p: solve(p, *args, adjoint=_Measure(seen)), params)
         shapes = jax.eval_shape(lambda: params)
         parameters, outputs = (sum(x.size for x in jax.tree.leaves(z)) for z in (shapes, out))
-        small = seen.states + parameters < _SMALL and seen.at_times
+        small = seen.states + parameters < _SMALL and seen.continuous
         derivative = jax.jacfwd if small or parameters <= outputs else jax.jacrev
         adjoint = ForwardSensitivity() if small else ReplayAdjoint()
-        if derivative is jax.jacrev and seen.at_times and seen.controlled:
+        if derivative is jax.jacrev and seen.continuous and seen.controlled:
             adjoint = GaussAdjoint()
         return derivative(lambda p: solve(p, *args, adjoint=adjoint))(params)
 

@@ -151,6 +151,29 @@ def test_jacobian_of_what_continuous_adjoints_refuse():
         np.testing.assert_allclose(jax.jit(jacobian(solve))(p), want, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["control", "event", "solver_state"])
+def test_jacobian_of_a_small_solve_that_sensitivities_refuse(kind):
+    """Euler's steps of y' = -(a + b) y multiply by 1 - (a + b)/4, four times, or two to below 0.3."""
+
+    def solve(p, adjoint):
+        terms, keywords = diffrax.ODETerm(lambda t, y, p: -p[0] * y - p[1] * y), {}
+        if kind == "control":  # Of noise there is no closed form.
+            one, other = (lambda t, y, p, i=i: -p[i] * y for i in (0, 1))
+            other = diffrax.ControlTerm(other, lambda t0, t1: t1 - t0)
+            terms = diffrax.MultiTerm(diffrax.ODETerm(one), other)
+        elif kind == "event":
+            keywords["event"] = diffrax.Event(lambda t, y, p, **_: y < 0.3)
+        else:
+            keywords["saveat"] = diffrax.SaveAt(t1=True, solver_state=True)
+        return diffrax.diffeqsolve(
+            terms, diffrax.Euler(), 0.0, 1.0, 0.25, 1.0, p, adjoint=adjoint, max_steps=8, **keywords
+        ).ys  # fmt: skip
+
+    p, steps = jnp.array([1.3, 0.8]), 2 if kind == "event" else 4
+    want = jax.jacfwd(lambda p: (1 - p.sum() / 4) ** jnp.array([float(steps)]))(p)
+    np.testing.assert_allclose(jax.jit(jacobian(solve))(p), want, rtol=1e-12)
+
+
 def test_jacobian_and_a_fit():
     """Exponential decay: both parameters of c exp(-a t) are found, and J is its closed form."""
     ts = np.linspace(0.0, 2.0, 7)
