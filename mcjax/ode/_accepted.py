@@ -81,7 +81,7 @@ def record(
             kind="lax",
         )
         tprev, tnext, *rest = write(rows_, state.num_accepted_steps, _row(state))
-        steps = Steps(state.num_accepted_steps, tprev, tnext, *rest, seen_)
+        steps = Steps(state.num_accepted_steps, tprev, tnext, *rest, seen=seen_)
         return state
 
     final_state, stats = loop(
