@@ -221,7 +221,7 @@ def _pseudo_inverse(d, e, w, V, N):
     rhs = jnp.where(pinned, 0, N)[..., None]
     X = lax.linalg.tridiagonal_solve(lower, across, upper, rhs)[..., 0]
     X = X - V * (V * X).sum(-1, keepdims=True)
-    sizes = jnp.sqrt((N**2).sum(-1, keepdims=True))
+    sizes = jnp.abs(N).max(-1, keepdims=True)
     rounding = _ROUNDING * V.shape[-1] * jnp.finfo(V.dtype).eps
     undefined = ~(sizes <= rounding * sizes.max(-2, keepdims=True))
     return jnp.where(twin, jnp.where(undefined, jnp.nan, 0), X)

@@ -8,6 +8,10 @@ converges quadratically, X - S ← ½ X⁻¹ (X - S)². So once a step of relati
 one more leaves rounding. In its k-th derivative, m steps leave δ^{2^m - k}: one step more for k = 1,
 two for k = 2 and 3. Identity for the derivative: with N = S A,  N L + L N = E - S E S.
 
+It converges to some sign where an eigenvalue is on the imaginary axis to rounding, too. How much the steps
+so far have magnified a relative change of A, ‖A‖ A⁻¹ Π ½ (μ X - μ⁻¹ X⁻¹) X₊⁻¹, tells: all factors commute,
+and two random rows are multiplied by them.
+
 Hermitian A: f(λ) = λ/|λ| (`_funm`).
 """
 
@@ -17,12 +21,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._core._check import square
-from ..._core._matmul import norm
+from ..._core._matmul import matmul, norm
 from ..._core._matrix_function import matrix_function
 from ..._core._power_of_two import size
 from ..._core._shapes import Square
 from ._funm import funm
+from ._growth import random_rows
 
+_TOUCH = 10  # times n eps ‖A‖: an eigenvalue so near to the axis is on it
 _MOST_STEPS = 100  # an eigenvalue at the angle φ to the imaginary axis takes log2(1/φ) steps
 
 
@@ -59,21 +65,27 @@ def _newton(A, order):
     tolerance = jnp.finfo(A.dtype).eps ** 0.5
 
     def scaled_step(state):
-        k, X, active = state
+        k, X, active, rows, magnified = state
         inverse = jnp.linalg.inv(X)
         mu = lax.stop_gradient(jnp.sqrt(norm(inverse)) / jnp.sqrt(norm(X))).astype(A.dtype)
         stepped = (mu * X + inverse / mu) / 2
-        moved = norm(lax.stop_gradient(stepped - X)) > tolerance * norm(lax.stop_gradient(stepped))
-        return k + 1, jnp.where(active, stepped, X), active & moved
+        before, frozen, after = lax.stop_gradient((X, inverse, stepped))
+        moved = norm(after - before) > tolerance * norm(after)
+        rows = matmul(rows, frozen)
+        magnified = jnp.maximum(magnified, norm(rows))
+        rows = matmul(rows, after - frozen / mu)
+        return k + 1, jnp.where(active, stepped, X), active & moved, rows, magnified
 
     def unfinished(state):
-        k, _, active = state
+        k, _, active, *_ = state
         return (k < _MOST_STEPS) & active.any()
 
-    everything = norm(lax.stop_gradient(A)) >= 0
-    _, X, active = lax.while_loop(
-        unfinished, scaled_step, (jnp.zeros_like(A.real, shape=()), A, everything)
-    )
+    size = norm(lax.stop_gradient(A))
+    rows = size.astype(A.dtype) * random_rows(lax.stop_gradient(A))[..., :2, :]
+    start = jnp.zeros_like(A.real, shape=()), A, size >= 0, rows, jnp.zeros_like(size)
+    _, X, active, _, magnified = lax.while_loop(unfinished, scaled_step, start)
     for _ in range(1 + order.bit_length()):
         X = (X + jnp.linalg.inv(X)) / 2
-    return X * jnp.where(active, jnp.nan, 1.0).astype(X.dtype)  # a product: derivatives are NaN too
+    rounding = _TOUCH * A.shape[-1] * jnp.finfo(A.dtype).eps
+    undefined = active | ~(rounding * magnified < norm(rows) / size)
+    return X * jnp.where(undefined, jnp.nan, 1.0).astype(X.dtype)  # derivatives are NaN too

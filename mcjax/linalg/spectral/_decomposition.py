@@ -90,6 +90,17 @@ def forbid(X, twin):
     return lax.custom_linear_solve(lambda X: X, X, poison, poison)
 
 
+def undefined(x, twin):
+    """x (..., n), NaN where an eigenvalue is tied: a linear map whose transpose is NaN if that is used."""
+
+    def backwards(_, x):
+        return jnp.where(twin & (x != 0), jnp.nan, x)
+
+    return lax.custom_linear_solve(
+        lambda x: x, x, lambda _, x: jnp.where(twin, jnp.nan, x), backwards
+    )
+
+
 def diagonal(X):
     """A sum, whose transpose no mesh of devices minds, as it would the scatter of `jnp.diagonal`."""
     return _on_diagonal(X).sum(-2)

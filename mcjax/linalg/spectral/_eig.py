@@ -111,7 +111,7 @@ def raw_eig(A, scaled=lambda X: X):
     same = tied(A, w, W)
     bad = defective(W0, same)
     V = _audited(V, T, V0, scaled, same, bad)
-    W = _audited(W.mT, T.mT, W0.mT, scaled, same, bad).mT
+    W = _audited(W.mT, T, W0.mT, scaled, same, bad).mT
     return eigenvalues(A, w0, V0, W0), V, W
 
 
@@ -126,8 +126,9 @@ def _audited(V, T, V0, scaled, same, defective):
         slopes = diagonal(T)
         off = jnp.abs(inside(T, same)).max(-2)
         off = jnp.maximum(off, jnp.abs(slopes - cluster_mean(slopes, same)))
-        size = norm(T)[..., 0]
-        bad = (off > rounding * size) | (defective & (size > 0))
+        # Rounding of T_cc is that of W_c E, however large T is where an eigenvalue is defective.
+        size = jnp.where(same, jnp.abs(T).max(-1)[..., None, :], 0).max(-1)
+        bad = (off > rounding * size) | (defective & (T != 0).any((-2, -1))[..., None])
         return jnp.concatenate([V + _poison((same & bad[..., None, :]).any(-1) & twin, V), T], -2)
 
     def backwards(_, cotangents):

@@ -36,7 +36,11 @@ def decomposed(A):
     A = A / unit
     first = _plain(A)
     again = unsplit(A, first[0], first[2]) | _inaccurate(A, *first)
-    w, V, W = lax.cond(again.any(), lambda: _where(again, _reflected(A), first), lambda: first)
+    w, V, W = lax.cond(
+        again.any(),
+        lambda: _where(again, _in_order_of(first[0], *_reflected(A)), first),
+        lambda: first,
+    )
     twin = has_twin(multiplets(A, w, W))[..., None]
     W = lax.cond(twin.any(), lambda: jnp.where(twin, jnp.linalg.inv(V), W), lambda: W)
     w = jnp.where(finite[..., 0], w * unit[..., 0].astype(w.dtype), jnp.nan)
@@ -74,6 +78,23 @@ def _reflected(A):
     w, V, W = _plain(X)
     H = H.astype(V.dtype)
     return w, matmul(H, V), matmul(W, H)
+
+
+def _in_order_of(first, w, V, W):
+    """The same pairs, every w_j the closest to first_j that is left: LAPACK's order is what `eigvals` has."""
+
+    def choose(free, x):
+        k = jnp.argmin(jnp.where(free, jnp.abs(w - x[..., None]), jnp.inf), -1)[..., None]
+        return free & (lax.broadcasted_iota(k.dtype, w.shape, w.ndim - 1) != k), k[..., 0]
+
+    _, order = lax.scan(choose, jnp.ones_like(w, bool), jnp.moveaxis(first, -1, 0))
+    order = jnp.moveaxis(order, 0, -1)
+    w = jnp.take_along_axis(w, order, -1)
+    V, W = (
+        jnp.take_along_axis(V, order[..., None, :], -1),
+        jnp.take_along_axis(W, order[..., None], -2),
+    )
+    return w, V, W
 
 
 def reflection(A):

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, Num
 
 from ..._core._check import hermitian_part, same_dtype, square
 from ..._core._matmul import matmul, norm
+from ..._core._power_of_two import size
 from ..._core._shapes import Square
 from ._clusters import has_twin, inside, labels, numbered, together
 from ._decomposition import decomposition, diagonal, embed, forbid, inverse_gaps
@@ -66,6 +67,9 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
     w, V = eigh(A)
     if not A.size:
         return EighDirectional(w, V, w, V, w.astype(int))
+    unit = lax.stop_gradient(size(E) / size(A))  # powers of E may be out of range
+    unit = jnp.where((unit != 0) & jnp.isfinite(unit), unit, jnp.ones_like(unit))
+    E = E / unit
     cluster = labels(w)
     w, V = _fixed(w, _twin(cluster)), _fixed(V, _twin(cluster))
     T = matmul(matmul(V.mT.conj(), E), V)
@@ -85,8 +89,9 @@ def eigh_directional(A: Square, E: Square, *, order: int = 3) -> EighDirectional
             slopes = slopes if level else d
             alone = jnp.where((alone < 0) & ~_twin(cluster), level + 1, alone)
     tied = alone < 0
-    X = jnp.where(tied[..., None, :], jnp.nan, X)
-    return EighDirectional(w, _fixed(V, tied), _fixed(slopes, tied), X, alone)
+    X = jnp.where(tied[..., None, :], jnp.nan, X) * unit
+    slopes = _fixed(slopes, tied) * unit[..., 0].real
+    return EighDirectional(w, _fixed(V, tied), slopes, X, alone)
 
 
 def _fixed(x, tied):

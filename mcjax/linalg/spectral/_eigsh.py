@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Num
 
 from ..._core._check import counts, hermitian_part, same_dtype, square
 from ..._core._evaluate import evaluate
-from ..._core._matmul import add_diagonal, matmul
+from ..._core._matmul import add_diagonal, matmul, norm
 from ..._core._power_of_two import nearest
 from ._clusters import OFF, SPREAD, cluster_mean, has_twin, inside, spread_violation
 from ._decomposition import diagonal, embed
@@ -252,4 +252,4 @@ def _audited(w, V, S, _nu, _accuracy, same, _cut, converged, residuals, *_next_o
 
 def _norm(X):
     """Without the columns that are NaN, whose pairs are no pairs."""
-    return jnp.sqrt(jnp.nansum(jnp.abs(X) ** 2))
+    return norm(jnp.where(jnp.isnan(X), jnp.zeros_like(X), X))[0, 0]

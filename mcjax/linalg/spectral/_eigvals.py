@@ -27,7 +27,7 @@ from ..._core._check import square
 from ..._core._matmul import matmul, norm, row_minus_column
 from ..._core._shapes import Square
 from ._clusters import cluster_mean, has_twin, inside
-from ._decomposition import diagonal, embed
+from ._decomposition import diagonal, embed, undefined
 from ._eigenpairs import eigenpairs, plain_eigenvalues, reflection, tied
 from ._multiplets import is_defective, multiplets
 from ._native import native_primitive, zero
@@ -53,8 +53,10 @@ def _semisimple(W, same):
 
 def _one_sided(T, same, turns):
     c = jnp.argmax(same, -1)  # the first of the multiplet: a number of it
-    apart = (4 * norm(T)[..., 0] * c.astype(T.real.dtype)).astype(T.dtype)
-    blocks = inside(T, same & turns[..., None]) + embed(diagonal(T) + apart)
+    # A defective eigenvalue has a T of 1/√eps, which would cost the others their digits.
+    blocks = inside(T, same & turns[..., None]) + embed(jnp.where(turns, diagonal(T), 0))
+    apart = (4 * norm(blocks)[..., 0] * c.astype(T.real.dtype)).astype(T.dtype)
+    blocks = blocks + embed(apart)
     moved = plain_eigenvalues(reflection(blocks)[1])
     # Those of one multiplet are next to each other, by c or by the real part of its block.
     mine = _rank(moved.real)[..., None, :] == _rank(c)[..., :, None]
@@ -117,6 +119,8 @@ def _moved_core(T, W, same, weights):
     """K: a T_cc + b I at semisimple ties, a and b such that w̄˙ = a ẇ + b; NaN where none are."""
     turns = _semisimple(W, same)
     slopes = slopes_along(T, W, same)
+    unit = _size(jnp.where(turns, slopes, 0)).astype(T.dtype)  # squares may be out of range
+    slopes, T = slopes / unit, T / unit[..., None]
     x, y = (d - cluster_mean(d, same) for d in (slopes, weights))
     square = cluster_mean(jnp.abs(x) ** 2, same).astype(x.dtype)
     a = cluster_mean(x.conj() * y, same) / jnp.where(square == 0, 1, square)
@@ -186,8 +190,7 @@ def _bend(A, w, W, E, F):
         _, V, W, _ = eigenpairs(A)
         return (W.mT * matmul(E.astype(V.dtype), V)).sum(-2)
 
-    exists = jnp.where(has_twin(tied(A, w, W)), jnp.nan, 1).astype(w.dtype)
-    return exists * jax.jvp(slopes, (A,), (F,))[1]
+    return undefined(jax.jvp(slopes, (A,), (F,))[1], has_twin(tied(A, w, W)))
 
 
 def _push_transpose(cotangents, A, w, V, W, E):

@@ -23,10 +23,10 @@ from jaxtyping import Array, Num
 
 from ..._core._axes import align
 from ..._core._check import hermitian_part
-from ..._core._matmul import matmul
+from ..._core._matmul import matmul, norm
 from ..._core._shapes import Square
 from ._clusters import broken, has_twin, inside, labels, spread_violation, tied
-from ._decomposition import decomposition, embed
+from ._decomposition import decomposition, embed, undefined
 from ._native import native_primitive, zero
 from ._pencil import standard_form
 
@@ -42,7 +42,7 @@ def branch(w, V, E):
     c, same = labels(w), tied(w)
     twin = has_twin(same)
     diagonal = jnp.diagonal(T, axis1=-2, axis2=-1).real
-    apart = 2 * jnp.sqrt((jnp.abs(T) ** 2).sum((-2, -1)))[..., None] * c.astype(w.dtype)
+    apart = 2 * norm(T)[..., 0] * c.astype(w.dtype)
     blocks = inside(T, same) + embed((diagonal + apart).astype(T.dtype))
     finite = jnp.isfinite(blocks).all((-2, -1), keepdims=True)
     moved, W = jnp.linalg.eigh(jnp.where(finite, blocks, 0))
@@ -112,8 +112,7 @@ def _bend(A, w, E, F):
         _, V = decomposition(A)
         return (V.conj() * matmul(E, V)).sum(-2).real
 
-    exists = jnp.where(has_twin(tied(w)), jnp.nan, 1)
-    return exists * jax.jvp(slopes, (A,), (F,))[1]
+    return undefined(jax.jvp(slopes, (A,), (F,))[1], has_twin(tied(w)))
 
 
 def _push_transpose(cotangents, A, w, V, E):
@@ -185,8 +184,9 @@ def eigvalsh(A: Square, B: Square | None = None, *, type: int = 1) -> Num[Array,
       (..., n), real. At a tie, of losses that are symmetric in equal eigenvalues the gradient and the
       Hessian forward over reverse (`jax.hessian`) are exact. A gradient that differs within a tie does
       not exist: NaN, however small the loss. NaN as well: second derivatives of tied eigenvalues
-      themselves, forward over forward, and in reverse over reverse the Hessian of a symmetric loss whose
-      cotangents do not move alike within the tie, as those of Σ w³ do not and those of w̄ Σ w do.
+      themselves, forward over forward and in reverse over forward; and in reverse over reverse the Hessian
+      of a symmetric loss whose cotangents do not move alike within the tie, as those of Σ w³ do not and
+      those of w̄ Σ w do.
       Smooth there in all modes: `eigvalsh_sum`, `funm`, `spectral_projector`. NaN for a matrix that is
       not finite, or a B that is not positive definite.
 

@@ -86,10 +86,10 @@ class _At:
         return (first <= jnp.arange(len(x))) & (jnp.arange(len(x)) < stop)
 
     def _undecided(self, x):
-        """Whether an eigenvalue is at an end of the interval, to rounding."""
+        """Whether an eigenvalue is at an end of the interval, to rounding, or an end is NaN."""
         if self.interval is None:
             return False
-        return (jnp.abs(x[:, None] - self.interval[None, :]) <= _rounding(x)).any()
+        return ~(jnp.abs(x[:, None] - self.interval[None, :]) > _rounding(x)).all()
 
 
 def _rounding(x):

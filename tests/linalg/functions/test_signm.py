@@ -110,5 +110,20 @@ def test_on_the_imaginary_axis(A):
     assert np.isfinite(gradients[1]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("block", [np.zeros((2, 2)), [[0.0, 2.0], [-2.0, 0.0]]], ids=["0", "2i"])
+def test_on_the_imaginary_axis_to_rounding(block, dtype):
+    """Rounding alone decides to which side these eigenvalues go; a distance of √eps is seen."""
+    A = np.diag([0.0, 0, 1, -3]) + np.diag([0, 0, 5.0], 1)
+    A[:2, :2] = block
+    near = A + float(np.finfo(dtype).eps) ** 0.5 * np.eye(4)
+    sign = jax.jit(signm)
+    for seed in range(8):
+        Q = np.linalg.qr(np.random.default_rng(seed).normal(size=(4, 4)))[0]
+        assert_nan(sign((Q @ A @ Q.T).astype(dtype)))
+        trace = np.trace(sign((Q @ near @ Q.T).astype(dtype)))
+        assert trace == pytest.approx(2, abs=float(np.finfo(dtype).eps) ** 0.5)
+
+
 def test_hermitian_singular():
     assert_nan(signm_hermitian(reflect(0.0, 1.0, 2.0, -3.0)))

@@ -168,6 +168,20 @@ def check_pencil(A, B, tolerance=1e-13):
     return alpha, beta
 
 
+def test_tie_beside_a_defective_eigenvalue():
+    """A direction that splits the tie has no derivative of its vectors, however the other one moves."""
+    A = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 5, 1], [0, 0, 0, 5]])
+    k = slice(0, 2)  # the tie
+    others = np.diag([0, 0, 0.3, -0.2]) + np.diag([0, 0, 0.7], 1) + np.diag([0, 0, 0.5], -1)
+    moved = jax.jit(lambda D: jax.jvp(eig, (A,), (D,))[1].eigenvectors[:, k])
+    for size in (1.0, 1e-8):
+        split, moves = (others + size * np.pad(X, (0, 2)) for X in ([[1, 1], [0, -1]], np.eye(2)))
+        assert_nan(moved(split))
+        assert (
+            np.abs(moved(moves)).max() < 100 * EPS
+        )  # T_cc is a multiple of I, and blocks are apart
+
+
 def test_pencils():
     alpha, beta = check_pencil(C, D)
     true = scipy.linalg.eigvals(C, D)

@@ -1,12 +1,13 @@
 """Eigenvalues of general matrices: simple ones at every order, and symmetric losses at ties."""
 
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mcjax.linalg import eigvalsh, svdvals
 from mcjax.linalg.spectral._eig_extremes import spectral_abscissa, spectral_radius
 from mcjax.linalg.spectral._eigvals import eigvals
 
@@ -250,6 +251,57 @@ def test_subgradients():
     np.testing.assert_allclose(gradient, expected, atol=near)
     assert_nan(bend[np.array([0, 3, 4])])
     assert np.isfinite(bend[1:3]).all()
+
+
+DEFECTIVE_BESIDE_A_TIE = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 5, 1], [0, 0, 0, 5]])
+
+
+def test_the_order_is_that_of_the_value():
+    """Differentiated, a defective matrix is split, which LAPACK orders otherwise."""
+    for A in (
+        DEFECTIVE_BESIDE_A_TIE,
+        DEFECTIVE_BESIDE_A_TIE.T,
+        np.diag([2.0, 2, -1]) + np.eye(3, k=1),
+    ):
+        value = eigvals(A)
+        differentiated = jax.jvp(eigvals, (A,), (np.eye(len(A)),))[0]
+        np.testing.assert_allclose(differentiated, value, atol=10 * EPS**0.5)  # ε^{1/m}, m = 2
+
+
+def test_tie_beside_a_defective_eigenvalue():
+    """The slopes of the tie are those of its block, 2 and 3, and Σ λ³ over it has the slope 3 (2 + 3)."""
+    A, k = DEFECTIVE_BESIDE_A_TIE, slice(0, 2)
+    D = np.diag([2.0, 3, 0.3, -0.2]) + np.diag([0, 0, 0.7], 1) + np.diag([0, 0, 0.5], -1)
+    loss = lambda A: (eigvals(A)[k] ** 3).sum().real  # noqa: E731
+    slopes = jax.jvp(eigvals, (A,), (D,))[1][k]
+    np.testing.assert_allclose(np.sort(slopes.real), [2, 3], rtol=100 * EPS)
+    for slope in (jax.jvp(loss, (A,), (D,))[1], (jax.grad(loss)(A) * D).sum()):
+        np.testing.assert_allclose(
+            slope, 15, rtol=1e4 * EPS
+        )  # w̄ is that of λ to κ ε of the defective
+
+
+@pytest.mark.parametrize("function", [eigvals, eigvalsh, svdvals])
+def test_every_order_of_a_simple_eigenvalue_beside_a_tie(function):
+    """λ₃ of diag(1, 1, 3) has the second derivative 2 (1 + 4)/2 along the last row and column (1, 2)."""
+    A, D = np.diag([1.0, 1, 3]), np.array([[0.0, 0, 1], [0, 0, 2], [1, 2, 0]])
+    largest = np.argmax(np.asarray(function(A)).real).item()
+
+    @partial(jax.jit, static_argnums=0)
+    def orders(k, A):
+        f = lambda A: function(A)[k].real  # noqa: E731
+        slope = lambda A: jax.jvp(f, (A,), (D,))[1]  # noqa: E731
+        pulled = lambda A: (jax.grad(f)(A) * D).sum()  # noqa: E731
+        return [
+            derivative
+            for outer in (slope, pulled)
+            for derivative in (jax.jvp(outer, (A,), (D,))[1], (jax.grad(outer)(A) * D).sum())
+        ]
+
+    np.testing.assert_allclose(orders(largest, A), [5] * 4, rtol=100 * EPS)
+    forwards, reverse_over_forward, *_ = orders(1, A)
+    assert_nan(forwards)
+    assert_nan(reverse_over_forward)
 
 
 def test_types_and_bad_input():

@@ -120,6 +120,10 @@ def test_cut_through_a_tie():
     assert_nan(spectral_projector(A * np.nan, slice(0, 1)))
 
 
+def test_an_end_that_is_nan():
+    assert_nan(spectral_projector(np.diag([1.0, 2.0, 3.0]), (np.nan, 2.5)))
+
+
 def test_batches_and_empty():
     A = np.stack([with_eigenvalues(1.0, 1.0, 2.0, 4.0), with_eigenvalues(1.0, 2.0, 2.0, 4.0)])
     G = np.arange(16.0).reshape(4, 4)
