@@ -11,15 +11,17 @@ derivatives in it, as in the rest, are those of a flow.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool
 
+from .._core._constant import constant
 from ._flow import SOLVER, flow_of, only_if, tolerant, vector
 from ._norm import of_vector, with_norm
 
@@ -56,7 +58,7 @@ def delay_solve(
       solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`, for each piece; by default Tsit5,
         and a PIDController with rtol = atol = √eps.
       adjoint: how flows are differentiated. By default by error-controlled sensitivities, in all modes
-        and at every order.
+        and at every order but for reverse over reverse.
 
     Returns:
       y1: y(t1). For y at many times, `jax.vmap` over t1.
@@ -79,11 +81,10 @@ def delay_solve(
     enough = (t1 - t0 <= max_delays * (1 + rounding) * delay) & (delay > 0) & (t1 >= t0)
     # What is left of the time at the start of each piece. The last that has some ends at t1, and those
     # before are whole: a choice, not a clip, of which a tie would give half of a derivative to each side.
-    left = t1 - t0 - pieces.astype(t0.dtype) * delay
+    left = jnp.where(enough, t1 - t0 - pieces.astype(t0.dtype) * delay, 0)
     last = jnp.sum(left[1:] > 0)
-    lengths = jnp.select(
-        [~enough | (pieces > last), pieces == last], [jnp.zeros_like(left), left], delay
-    )
+    unit = constant(delay)
+    pace = delay / unit  # 1, with a derivative
 
     def of_pieces(norm):
         return lambda ys: jax.vmap(of_vector(unravel)(norm))(ys).max()
@@ -91,12 +92,14 @@ def delay_solve(
     controller = tolerant(stepsize_controller, start.dtype)
     solver, controller = (with_norm(x, of_pieces) for x in (solver, controller))
 
-    def rates(k, s, ys, args):
-        """y_0' .. y_k', and zero for the pieces that have no start yet.
+    def rates(s, ys, k_and_args):
+        """y_0' .. y_k', and zero for the pieces that have no start yet, in a time that is s / pace.
 
         In their place f sees the first piece: it may be singular where there is no solution, and zero
         times a derivative that is infinite is not zero.
         """
+        k, args = k_and_args
+        s = s * pace
         before = _flat(history(t0 - delay + s, args), start)
         delayed = jnp.concatenate([before[None], ys[:-1]])
 
@@ -104,23 +107,34 @@ def delay_solve(
             seen = jnp.where(piece <= k, piece, 0)
             t = t0 + seen.astype(s.dtype) * delay + s
             value = f(t, unravel(ys[seen]), unravel(delayed[seen]), args)
-            return jnp.where(piece <= k, _flat(value, ys[0]), 0)
+            return jnp.where(piece <= k, _flat(value, ys[0]), 0) * pace
 
         return jax.vmap(rate)(pieces)
 
-    def one_pass(carry, piece):
-        (starts, okay), (k, length) = carry, piece
-        options = (solver, controller, max_steps, adjoint)
-        flow, y, back = flow_of(partial(rates, k), t0, starts[:-1], args, *options)
-        y, found = flow(jnp.zeros_like(t0), length, y)
-        end = lax.dynamic_index_in_dim(back(y), k, keepdims=False)
+    starts = jnp.zeros((max_delays + 1, len(start)), start.dtype).at[0].set(start)
+    options = (solver, controller, max_steps, adjoint)
+    flow, _, back = flow_of(rates, t0, starts[:-1], (pieces[0], args), *options)
+
+    def pass_to(end, k, starts):
+        here = eqx.tree_at(lambda flow: flow.rest[1][0], flow, k)
+        y, found = here(jnp.zeros_like(t0), end, ravel_pytree(starts[:-1])[0])
+        return lax.dynamic_index_in_dim(back(y), k, keepdims=False), found
+
+    # A loop drops the rule of a flow whose end moves, at second order. So whole pieces have a constant
+    # length, and the last one, which ends at t1, is outside.
+    def whole(carry, k):
+        starts, okay = carry
+        end, found = pass_to(jnp.where(k < last, unit, 0), k, starts)
         starts = lax.dynamic_update_index_in_dim(starts, end, k + 1, 0)
         return (starts, okay & found), end
 
-    starts = jnp.zeros((max_delays + 1, len(start)), start.dtype).at[0].set(start)
-    (_, okay), ends = lax.scan(one_pass, (starts, jnp.array(True)), (pieces, lengths))
-    ys = jax.vmap(unravel)(only_if(okay & enough, ends))
-    return DelaySolution(jax.tree.map(lambda y: y[-1], ys), ys, okay & enough)
+    (starts, okay), ends = lax.scan(whole, (starts, jnp.array(True)), pieces[:-1])
+    y1, found = pass_to(left[last] / pace, last, starts)
+    okay &= found & enough
+    ends = jnp.concatenate([ends, y1[None]])
+    ys = jnp.where((pieces < last)[:, None], ends, y1)
+    y1, ys = only_if(okay, y1), only_if(okay, ys)
+    return DelaySolution(unravel(y1), jax.vmap(unravel)(ys), okay)
 
 
 def _flat(tree, like):

@@ -57,8 +57,9 @@ def test_linear():
         (1, 1, jax.grad),
         (3, 3, jax.grad),
         pytest.param(2, 4, lambda f: jax.jacfwd(jax.jacfwd(f)), marks=pytest.mark.slow),
+        pytest.param(2, 4, jax.hessian, marks=pytest.mark.slow),
     ],
-    ids=["one", "all", "second order"],
+    ids=["one", "all", "second order", "hessian"],
 )
 def test_a_time_of_whole_delays(delays, pieces, derivative):
     """Derivatives are those of the polynomial that y is before. 3 * 0.1 ends a piece up to a rounding."""
