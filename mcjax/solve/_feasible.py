@@ -8,7 +8,8 @@ negative eigenvalues are ways down from a solution of it. g = ∇f, H = f_xx:
     P            F = x - P(x - α g)                     D - D² + α D H D,  D = P' at x - α g
     manifold     F = tangent(x, g) + c defect(x)        Π F_x Π,  Π = tangent(x, ·)  (`_manifolds`)
 
-The third, with α an inverse curvature, so that f has no unit in it: P' is symmetric where P projects, as the
+The third, with α an inverse curvature at x, so that f has no unit in it: α has no derivative, nor would F
+have one in it where F is 0. P' is symmetric where P projects, as the
 derivative of a gradient. On the range of D, F_x is D (D⁻¹ - I + α H), where D⁻¹ - I is the curvature of the
 set times its multiplier: the Hessian of the Lagrangian is D⁻¹ - I + α H, and D (D⁻¹ - I + α H) D has as many
 negative eigenvalues.
@@ -122,22 +123,22 @@ def projected(objective: Equation, y: PyTree, project: Callable, name: str) -> F
     frozen = constant(P)
     pack, unpack = objective.unknowns.pack, objective.unknowns.unpack
     slope = constant_gradient(objective)
-    alpha = _inverse_curvature(slope, constant(pack(frozen(y))))
 
     def scaled(y, _):
-        return alpha * _number(objective, y)
+        return _inverse_curvature(slope, constant(pack(y))) * _number(objective, y)
 
     problem = equation(proximal_residual(scaled, lambda z, _: P(z)), y, None, name)
 
     def judge(x, polish):
         x, certificate = certify(problem, x, polish, minimum=False)
+        alpha = _inverse_curvature(slope, x)
         H = alpha * jax.jacfwd(slope)(x)
         D = jax.jacfwd(lambda z: pack(frozen(unpack(z))))(x - alpha * slope(x))
         C = D - matmul(D, D) + matmul(D, matmul((H + H.T) / 2, D))
         return x, _judged(certificate, _least(C, x)), None
 
     return Feasible(
-        frozen, lambda y, s: frozen(plus(y, s)), _gradient, _fixed_point(frozen, alpha), judge,
+        frozen, lambda y, s: frozen(plus(y, s)), _gradient, _fixed_point(frozen), judge,
         lambda _: problem,
     )  # fmt: skip
 
@@ -167,15 +168,17 @@ def on_manifold(objective: Equation, y: PyTree, manifold: PyTree, name: str) -> 
     def enter(y):
         return jax.tree.map(lambda m, y: m.retract(y, jnp.zeros_like(y)), manifold, y)
 
+    jax.eval_shape(enter, y)  # a manifold says which shapes it does not have
     pack, unpack = objective.unknowns.pack, objective.unknowns.unpack
-    slope = constant_gradient(objective)
-    x = constant(pack(enter(y)))
-    g, change = jax.jvp(slope, (x,), (jnp.abs(x) + FLOOR,))
-    size = jnp.abs(g).max() + jnp.abs(change).max()
-    size = jnp.where(size > 0, size, 1)
-    free = _gradient_map(objective)
+    slope, free = constant_gradient(objective), _gradient_map(objective)
+
+    def size_of_slope(x):
+        g, change = jax.jvp(slope, (x,), (jnp.abs(x) + FLOOR,))
+        size = jnp.abs(g).max() + jnp.abs(change).max()
+        return jnp.where(size > 0, size, 1)
 
     def on(y, _):
+        size = size_of_slope(constant(pack(y)))
         off = jax.tree.map(lambda m, y: m.defect(y) * size.astype(y.dtype), manifold, y)
         return jax.tree.map(jnp.add, tangent(y, free(y)), off)
 
@@ -214,14 +217,20 @@ def constant_gradient(objective: Equation) -> Callable[[Array], Array]:
     return lambda x: problem.F(x, constant(problem.parameters))
 
 
-def _fixed_point(project, alpha):
-    """(y, g) ↦ (y - P(y - α g))/α."""
+def _fixed_point(project):
+    """(y, g) ↦ (y - P(y - α g))/α for α g of the size of y."""
 
     def slope(y, g):
+        alpha = nearest(_largest(y) + FLOOR) / nearest(_largest(g))
         moved = project(jax.tree.map(lambda y, g: y - alpha.astype(g.dtype) * g, y, g))
         return jax.tree.map(lambda y, p: (y - p) / alpha.astype(y.dtype), y, moved)
 
     return slope
+
+
+def _largest(tree):
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.stack([jnp.abs(x).max(initial=0) for x in jax.tree.leaves(tree)]).max()
 
 
 def _kind(leaf):

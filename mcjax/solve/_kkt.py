@@ -194,6 +194,10 @@ def _bound(bound, x, unknowns, default, name):
         )
 
     def fit(b, leaf):
+        if jnp.iscomplexobj(leaf) or jnp.iscomplexobj(b):
+            raise TypeError(
+                f"{name}: bounds are on real numbers; split complex x into its two parts"
+            )
         if b.shape not in ((), leaf.shape):
             raise ValueError(f"{name}: a bound of shape {b.shape} for x of shape {leaf.shape}")
         return jnp.broadcast_to(b, leaf.shape).astype(leaf.dtype)

@@ -3,7 +3,7 @@
 A minimum x of f on a manifold M has a gradient without a tangent part, and lies on M. As one equation
 with as many rows as x has numbers,
 
-    F(x) = tangent(x, ∇f(x)) + c defect(x) = 0,        c > 0 the size of ∇f.
+    F(x) = tangent(x, ∇f(x)) + c defect(x) = 0,        c > 0 the size of ∇f there.
 
 `tangent` projects on the tangent space T_x, `defect` is normal and 0 on M. Off M, tangent(x, ·) has a
 normal part of second order in the distance. So at the minimum, J = F_x is block triangular: the normal

@@ -98,6 +98,10 @@ def _runs_away(lengths):
 def _outcome(x, residuals, lengths):
     tol = tolerance(x.dtype)
     relative = lengths / (_size(x) + FLOOR)
+    # A step is small beside x, or else, where x is small itself, the residual has become so.
+    largest = jnp.where(jnp.isfinite(residuals), residuals, 0).max()
+    small = (lengths[-1] <= tol * _size(x)[-1]) | (residuals[-1] <= tol * largest)
+    small &= relative[-1] <= tol
     distance = _size(x[:-1] - x[-1:])  # of earlier iterates from the last
     returned = distance[:-1] <= tol * (_size(x[-1:])[0] + FLOOR)
     choose = OUTCOME.where
@@ -109,6 +113,6 @@ def _outcome(x, residuals, lengths):
     flat = (relative > 1e3).any() & ~(relative[-1] <= tol)
     found = choose(flat & ~broken, OUTCOME.flat_slope, found)
     found = choose(_runs_away(lengths), OUTCOME.diverged, found)
-    found = choose(relative[-1] <= tol, OUTCOME.converged, found)
+    found = choose(small, OUTCOME.converged, found)
     found = choose(residuals[-1] == 0, OUTCOME.converged, found)
     return choose(jnp.isfinite(residuals[0]), found, OUTCOME.nan_start)

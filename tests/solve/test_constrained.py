@@ -195,3 +195,11 @@ def test_bad_input():
         constrained_minimise(scalar, None, jnp.ones(2), 0.0, lower=[0.0, 0.0])
     with pytest.raises(ValueError, match=r"a bound of shape \(3,\) for x of shape \(2,\)"):
         constrained_minimise(scalar, None, jnp.ones(2), 0.0, upper=jnp.ones(3))
+
+
+def test_bounds_are_on_real_numbers():
+    f = lambda z, a: jnp.abs(z - (2 - 3j)) ** 2  # noqa: E731
+    with pytest.raises(TypeError, match="bounds are on real numbers"):
+        constrained_minimise(f, None, 0.5 + 0.1j, None, lower=-10.0)
+    with pytest.raises(TypeError, match="bounds are on real numbers"):
+        attach_implicit(2 - 3j, KKT(f, lower=-10.0), None)

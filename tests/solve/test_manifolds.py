@@ -221,3 +221,18 @@ def test_on_the_sphere_to_the_last_digit():
         y0 = jnp.asarray(start, jnp.float32)
         x = run_optax(f, optax.adam(0.05), y0, manifold=Sphere()).value
         assert abs(float(jnp.linalg.norm(x)) - 1) <= 4 * float(jnp.finfo(jnp.float32).eps)
+
+
+@pytest.mark.parametrize("gap, start", [(1e-6, 1e-4), (1e-2, 1e-2)])
+def test_a_slope_that_is_another_at_the_start(gap, start):
+    """A pole beside the start, ∇f of 1e4 to 1e12 there: the minimum on the far side has ∇f of 1."""
+    x0, a = jnp.array([1, start, start]), jnp.array([0.3, -0.2])
+
+    def f(x, a):
+        return 1 / (1 + gap - x[0]) ** 2 + ((x[1:] - a) ** 2).sum()
+
+    x0 = x0 / jnp.sqrt((x0**2).sum())
+    solution = run_optax(f, optax.lbfgs(), x0, a, manifold=Sphere(), polish=3)
+    g = jax.grad(f)(solution.value, a)
+    assert abs(g - solution.value * (solution.value @ g)).max() < 1e-14
+    assert solution.certificate.smallest_singular_value > 0.1

@@ -37,6 +37,17 @@ def test_steps_that_grow_are_divergence(fn, start):
     assert newton_history(fn, start).outcome == OUTCOME.diverged
 
 
+@pytest.mark.parametrize("unit", [1e-8, 1.0])
+def test_a_cycle_in_any_unit(unit):
+    """0 ↔ 1 of x³ - 2 x + 2: steps are small beside 0.1 in the small unit, and residuals are not."""
+    history = newton_history(lambda y, u: (y / u) ** 3 - 2 * (y / u) + 2, 0.0, unit)
+    assert history.outcome == OUTCOME.cycle
+    early = newton_history(lambda y, u: jnp.exp(y / u) - 3, 0.0, unit * 1e-4, steps=1)
+    assert early.outcome == OUTCOME.slow
+    found = newton_history(lambda y, u: (y / u) ** 2 - 2, jnp.sqrt(2.0) * unit, unit)
+    assert found.outcome == OUTCOME.converged
+
+
 @pytest.mark.parametrize("unit", [1e-9, 1e9])
 def test_roots_in_any_unit(unit):
     found = roots(lambda y, u: (y / u - 1) * (y / u - 2) * (y / u - 3), None, 0.0, unit, count=3)

@@ -192,6 +192,19 @@ def test_a_polyhedral_set(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("start", [1e-9, 1e-5, 100.0])
+def test_a_set_and_a_curvature_that_is_another_at_the_start(start):
+    """a y - log y has its minimum at 1/a, and 1/y² for its curvature."""
+
+    def solution(a):
+        inside = lambda y: jnp.clip(y, 1e-12, 1e3)  # noqa: E731
+        f = lambda y, a: a * y - jnp.log(y)  # noqa: E731
+        return run_optax(f, optax.lbfgs(), jnp.array(start), a, project=inside, polish=3)
+
+    value, slope = jax.jit(jax.value_and_grad(lambda a: solution(a).value))(2.0)
+    np.testing.assert_allclose([value, slope], [0.5, -0.25], rtol=1e-12)
+
+
 def test_a_maximum_along_a_set_is_refused():
     """The start is the worst point of x₁² - x₀² on the line x₁ = 0, and stationary."""
     found = run_optax(
