@@ -34,6 +34,7 @@ from ._decomposition import diagonal, embed
 from ._eig_pencil import turned
 from ._eigenpairs import defective, eigenpairs, tied
 from ._eigvals import eigenvalues
+from ._multiplets import conditions
 
 _OFF = 100  # times n eps: more is no rounding
 
@@ -110,12 +111,13 @@ def raw_eig(A, scaled=lambda X: X):
     w0, V0, W0 = lax.stop_gradient((w, V, W))
     same = tied(A, w, W)
     bad = defective(W0, same)
-    V = _audited(V, T, V0, scaled, same, bad)
-    W = _audited(W.mT, T, W0.mT, scaled, same, bad).mT
+    kappa = conditions(W0)
+    V = _audited(V, T, V0, kappa, scaled, same, bad)
+    W = _audited(W.mT, T, W0.mT, kappa, scaled, same, bad).mT
     return eigenvalues(A, w0, V0, W0), V, W
 
 
-def _audited(V, T, V0, scaled, same, defective):
+def _audited(V, T, V0, kappa, scaled, same, defective):
     """V scaled, whose derivatives at ties are those that exist."""
     n = V.shape[-1]
     rounding = _OFF * n * float(jnp.finfo(V.dtype).eps)
@@ -126,8 +128,8 @@ def _audited(V, T, V0, scaled, same, defective):
         slopes = diagonal(T)
         off = jnp.abs(inside(T, same)).max(-2)
         off = jnp.maximum(off, jnp.abs(slopes - cluster_mean(slopes, same)))
-        # Rounding of T_cc is that of W_c E, however large T is where an eigenvalue is defective.
-        size = jnp.where(same, jnp.abs(T).max(-1)[..., None, :], 0).max(-1)
+        # Rounding of T_cc is κ_c ‖E‖, which is less than ‖T‖ where an eigenvalue is defective.
+        size = kappa * (jnp.abs(T).max(-1) / kappa).max(-1, keepdims=True)
         bad = (off > rounding * size) | (defective & (T != 0).any((-2, -1))[..., None])
         return jnp.concatenate([V + _poison((same & bad[..., None, :]).any(-1) & twin, V), T], -2)
 

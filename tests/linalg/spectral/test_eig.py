@@ -177,9 +177,13 @@ def test_tie_beside_a_defective_eigenvalue():
     for size in (1.0, 1e-8):
         split, moves = (others + size * np.pad(X, (0, 2)) for X in ([[1, 1], [0, -1]], np.eye(2)))
         assert_nan(moved(split))
-        assert (
-            np.abs(moved(moves)).max() < 100 * EPS
-        )  # T_cc is a multiple of I, and blocks are apart
+        # T_cc is a multiple of I, and the blocks are apart.
+        assert np.abs(moved(moves)).max() < 100 * EPS
+    # Turned, T_cc is rounding alone, and that is no split; κ of the others is 1e8.
+    Q = np.linalg.qr(E)[0]
+    turned = jax.jvp(eig, (Q @ A @ Q.T,), (Q @ others @ Q.T,))[1].eigenvectors
+    tie = np.abs(eig(Q @ A @ Q.T).eigenvalues - 1) < 0.5
+    assert np.abs(turned[:, tie]).max() < 1e5 * EPS
 
 
 def test_pencils():
