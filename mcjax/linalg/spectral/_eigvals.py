@@ -273,7 +273,8 @@ def eigvals(A: Square) -> Num[Array, "*batch n"]:
       - A loss that is not symmetric has no gradient: NaN. It is told by cotangents that differ more than a
         thousand times as the eigenvalues do, both relative to the largest; where all cotangents of the tie
         cancel, in absolute terms.
-      - Second derivatives of tied eigenvalues themselves, reverse over reverse: NaN.
+      - Second derivatives of tied eigenvalues themselves, and in reverse over reverse and reverse over
+        forward also of symmetric losses of them: NaN.
       Smooth there in all modes: `charpoly`, `riesz_projector`, functions of matrices. NaN for a matrix
       that is not finite.
 

@@ -33,9 +33,9 @@ def svdvals(A: Rectangle) -> Float[Array, "*batch k"]:
       (..., min(m, n)). At a tie, of losses that are symmetric in equal values, and whose derivative
       vanishes in vanishing ones, the gradient and the Hessian forward over reverse (`jax.hessian`) are
       exact. A gradient that does not exist is NaN, however small the loss. NaN as well: second
-      derivatives of tied values themselves, forward over forward, and the Hessian of a symmetric loss
-      in reverse over reverse. Smooth or convex there in all modes: `schatten_norm`, `ky_fan_norm`,
-      `best_rank`, `svd_function`. NaN for a matrix that is not finite.
+      derivatives of tied values themselves, forward over forward and in reverse over forward, and the
+      Hessian of a symmetric loss in reverse over reverse. Smooth or convex there in all modes:
+      `schatten_norm`, `ky_fan_norm`, `best_rank`, `svd_function`. NaN for a matrix that is not finite.
 
     Errors: eps ‖A‖ in σ; that of the k-th derivative grows as the gap to the power -k.
     Cost: LAPACK's, without vectors; with derivatives one decomposition with all vectors, and products of
