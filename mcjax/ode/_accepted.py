@@ -12,11 +12,11 @@ To use it, from within the `loop` of an `AbstractAdjoint` (self), with the keywo
     saved[i]                     for every SubSaveAt with ts, in order of the tree's leaves: how many
                                  of its ts had been saved before step i (row n: in the whole solve)
 
-and what `watch` saw of every step tried, rejected ones too.
-
 so that `solver.step(terms, tprev[i], tnext[i], y[i], args, solver_state[i], made_jump[i])` is step i
 again, digit for digit. Rows after n are zero. Restoring the solver's state matters: re-initialising it
 is far from the step that was taken where the problem is stiff.
+
+`steps.seen` is what `watch` made of every step that was tried, rejected ones too.
 
 Nothing here is meant to be transposed: loops are plain. The recording loop writes the state before a
 step into row `num_accepted_steps`, so a rejected step is overwritten by the one that replaces it.

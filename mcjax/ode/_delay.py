@@ -11,14 +11,13 @@ derivatives in it, as in the rest, are those of a flow.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool
 
 from .._core._constant import constant
@@ -92,13 +91,12 @@ def delay_solve(
     controller = tolerant(stepsize_controller, start.dtype)
     solver, controller = (with_norm(x, of_pieces) for x in (solver, controller))
 
-    def rates(s, ys, k_and_args):
+    def rates(k, s, ys, args):
         """y_0' .. y_k', and zero for the pieces that have no start yet, in a time that is s / pace.
 
         In their place f sees the first piece: it may be singular where there is no solution, and zero
         times a derivative that is infinite is not zero.
         """
-        k, args = k_and_args
         s = s * pace
         before = _flat(history(t0 - delay + s, args), start)
         delayed = jnp.concatenate([before[None], ys[:-1]])
@@ -113,11 +111,10 @@ def delay_solve(
 
     starts = jnp.zeros((max_delays + 1, len(start)), start.dtype).at[0].set(start)
     options = (solver, controller, max_steps, adjoint)
-    flow, _, back = flow_of(rates, t0, starts[:-1], (pieces[0], args), *options)
 
     def pass_to(end, k, starts):
-        here = eqx.tree_at(lambda flow: flow.rest[1][0], flow, k)
-        y, found = here(jnp.zeros_like(t0), end, ravel_pytree(starts[:-1])[0])
+        flow, y, back = flow_of(partial(rates, k), t0, starts[:-1], args, *options)
+        y, found = flow(jnp.zeros_like(t0), end, y)
         return lax.dynamic_index_in_dim(back(y), k, keepdims=False), found
 
     # A loop drops the rule of a flow whose end moves, at second order. So whole pieces have a constant

@@ -38,7 +38,7 @@ def fenced(terms):
     """The terms with vector fields that the compiler does not merge with what is around them.
 
     It would evaluate what a field is given anew for every value that depends on it: for a Laplacian
-    three times, for its derivative's nine, which makes gradients a quarter slower.
+    three times, for its derivative's nine, which makes gradients a quarter slower (jax 0.12, CPU).
     """
 
     def fence(term):

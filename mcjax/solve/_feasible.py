@@ -8,11 +8,10 @@ negative eigenvalues are ways down from a solution of it. g = ∇f, H = f_xx:
     P            F = x - P(x - α g)                     D - D² + α D H D,  D = P' at x - α g
     manifold     F = tangent(x, g) + c defect(x)        Π F_x Π,  Π = tangent(x, ·)  (`_manifolds`)
 
-The third, with α an inverse curvature at x, so that f has no unit in it: α has no derivative, nor would F
-have one in it where F is 0. P' is symmetric where P projects, as the
-derivative of a gradient. On the range of D, F_x is D (D⁻¹ - I + α H), where D⁻¹ - I is the curvature of the
-set times its multiplier: the Hessian of the Lagrangian is D⁻¹ - I + α H, and D (D⁻¹ - I + α H) D has as many
-negative eigenvalues.
+The third, with α an inverse curvature at x, so that f has no unit in it; α is a constant, as F does not
+change with it where F is 0. P' is symmetric where P projects, as the derivative of a gradient. On the range
+of D, F_x is D (D⁻¹ - I + α H), where D⁻¹ - I is the curvature of the set times its multiplier: the Hessian of
+the Lagrangian is D⁻¹ - I + α H, and D (D⁻¹ - I + α H) D has as many negative eigenvalues.
 """
 
 from collections.abc import Callable

@@ -106,7 +106,8 @@ def run_optax(
       differentiable.
 
     Errors: ε κ(F_y) in y and its derivatives where the certificate's gradient_error says so.
-    Cost: a gradient in each step; polish + 2 Hessians with their SVDs whenever the gradient is small.
+    Cost: a gradient in each step; polish + 2 Hessians with their SVDs whenever the gradient is small,
+      and as many more for their units with project.
     Source: Parikh and Boyd, Foundations and Trends in Optimization 1 (2014) 127, section 4.2.
     """
     if not (hasattr(optimiser, "init") and hasattr(optimiser, "update")):

@@ -133,7 +133,7 @@ def _whole_power(A, k):
 
 
 def _power(A, t):
-    """For |t| < 1."""
+    """exp(t log A), which magnifies the rounding of the logarithm where |t| > 1."""
     scale, t = size(lax.stop_gradient(A)), jnp.asarray(t, A.dtype)  # a large log costs digits
     return scale**t * matrix_function(exponential, t * matrix_function(logarithm, A / scale))
 

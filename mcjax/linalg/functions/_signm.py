@@ -80,12 +80,12 @@ def _newton(A, order):
         k, _, active, *_ = state
         return (k < _MOST_STEPS) & active.any()
 
-    size = norm(lax.stop_gradient(A))
-    rows = size.astype(A.dtype) * random_rows(lax.stop_gradient(A))[..., :2, :]
-    start = jnp.zeros_like(A.real, shape=()), A, size >= 0, rows, jnp.zeros_like(size)
+    length, rows = norm(lax.stop_gradient(A)), random_rows(lax.stop_gradient(A))[..., :2, :]
+    change = length.astype(A.dtype) * rows
+    start = jnp.zeros_like(A.real, shape=()), A, length >= 0, change, jnp.zeros_like(length)
     _, X, active, _, magnified = lax.while_loop(unfinished, scaled_step, start)
     for _ in range(1 + order.bit_length()):
         X = (X + jnp.linalg.inv(X)) / 2
     rounding = _TOUCH * A.shape[-1] * jnp.finfo(A.dtype).eps
-    undefined = active | ~(rounding * magnified < norm(rows) / size)
+    undefined = active | ~(rounding * magnified < norm(rows))
     return X * jnp.where(undefined, jnp.nan, 1.0).astype(X.dtype)  # derivatives are NaN too

@@ -276,9 +276,8 @@ def test_tie_beside_a_defective_eigenvalue():
     slopes = jax.jvp(eigvals, (A,), (D,))[1][k]
     np.testing.assert_allclose(np.sort(slopes.real), [2, 3], rtol=100 * EPS)
     for slope in (jax.jvp(loss, (A,), (D,))[1], (jax.grad(loss)(A) * D).sum()):
-        np.testing.assert_allclose(
-            slope, 15, rtol=1e4 * EPS
-        )  # w̄ is that of λ to κ ε of the defective
+        # The matrix decomposed is 4 ε ‖A‖ away in every entry, ‖A‖ < 8, n = 4, and λ² doubles it.
+        np.testing.assert_allclose(slope, 15, rtol=256 * EPS)
 
 
 @pytest.mark.parametrize("function", [eigvals, eigvalsh, svdvals])
