@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fnmatch import fnmatch
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -21,7 +22,7 @@ from ._check import report
 from ._function import flatten
 from ._inputs import bind, load_function, load_input
 from ._point import Point
-from ._summary import Row, faults, summary_table
+from ._summary import CAPTION, Row, faults, head, line
 
 _AT_A_TIME = 6  # functions, between which compiled programs are forgotten
 
@@ -40,19 +41,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     jax.config.update("jax_enable_x64", True)
     errors = Console(stderr=True)
-    console = Console() if sys.stdout.isatty() else Console(width=144)
+    console = Console(soft_wrap=True)
     try:
         points = list(_users_point(options) if options.function else _catalogue(options))
     except ValueError as error:
         errors.print(f"mcjax verify: {error}", style="bold red", markup=False, highlight=False)
         return 2
-    rows = _run(points, errors)
+    rows = _run(points, console if console.is_terminal else errors)
     if options.function:
+        rows = list(rows)
         console.print(str(rows[0].reports[0]), markup=False, highlight=False)
     else:
-        console.print(summary_table(rows, title=_where(options.dtype)))
-        for line in faults(rows):
-            console.print(line, style="red", markup=False, highlight=False)
+        rows = _table(rows, points, _where(options.dtype), console)
     if options.json:
         _write_json(options.json, rows)
     if options.report:
@@ -118,7 +118,23 @@ def _cast(a, dtype):
     return a.astype(dtype) if a.dtype.kind == "f" else a
 
 
-def _run(points, errors) -> list[Row]:
+def _table(rows, points, title, console) -> list[Row]:
+    """Print each row as soon as it is there, for all of them take long, and then what is wrong."""
+    show = partial(console.print, markup=False, highlight=False)
+    width = max(len(name) for name, *_ in points)
+    show(title)
+    show(head(width))
+    finished = []
+    for row in rows:
+        show(line(row, width))
+        finished.append(row)
+    show(CAPTION)
+    for fault in faults(finished):
+        show(fault, style="red")
+    return finished
+
+
+def _run(points, console) -> Iterator[Row]:
     """Check every point, a function to a thread (most of the time goes into compiling)."""
     columns = (
         TextColumn("{task.description:28}"),
@@ -126,7 +142,7 @@ def _run(points, errors) -> list[Row]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(points))
 
         def row(group):
@@ -139,12 +155,10 @@ def _run(points, errors) -> list[Row]:
             return Row(name, tuple(reports))
 
         groups = [(name, list(group)) for name, group in groupby(points, key=itemgetter(0))]
-        rows = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for i in range(0, len(groups), _AT_A_TIME):
-                rows += pool.map(row, groups[i : i + _AT_A_TIME])
+                yield from pool.map(row, groups[i : i + _AT_A_TIME])
                 jax.clear_caches()  # or the programs of all checks exhaust the process's mappings
-        return rows
 
 
 def _first_points(points) -> dict[str, Point]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from rich.table import Table
 from rich.text import Text
 
 from ._report import Report
@@ -19,6 +18,7 @@ COLUMNS = {
     "float32": ("float32",),
     "CUDA": ("cuda",),
 }
+_WIDTHS = (8, 11, 11, 11, 11, 12, 9, 6, 9)  # of inputs, the columns and the verdict
 CAPTION = (
     "Digits obtained/required at the input with the smallest margin; required is what rounding and the "
     "conditioning of that input leave."
@@ -60,20 +60,25 @@ def cell(part: Part | None) -> str:
     return f"{part.obtained:.1f}/{part.required:.1f}"
 
 
-def summary_table(rows: list[Row], title: str) -> Table:
-    """One row a function, one column a kind of check."""
-    table = Table(title=title, title_justify="left", caption=CAPTION, caption_justify="left")
-    table.add_column("function", no_wrap=True)
-    table.add_column("inputs", justify="right")
-    for column in COLUMNS:
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("verdict")
-    for row in rows:
-        parts = [row.worst(column) for column in COLUMNS]
-        cells = [Text(cell(p), STYLE[p.verdict] if p else "") for p in parts]
-        verdict = "right" if row.ok else "wrong"
-        table.add_row(row.name, str(len(row.reports)), *cells, Text(verdict, STYLE[verdict]))
-    return table
+def head(width: int) -> str:
+    """The heads of the columns, for names of at most this width."""
+    return _line(width, "function", "inputs", *COLUMNS, "verdict")
+
+
+def line(row: Row, width: int) -> Text:
+    """A row of the table."""
+    parts = [row.worst(column) for column in COLUMNS]
+    verdict = "right" if row.ok else "wrong"
+    text = Text(_line(width, row.name, str(len(row.reports)), *map(cell, parts), verdict))
+    end = width + _WIDTHS[0]
+    styles = *(STYLE[p.verdict] if p else "" for p in parts), STYLE[verdict]
+    for style, w in zip(styles, _WIDTHS[1:], strict=True):
+        text.stylize(style, end, end := end + w)
+    return text
+
+
+def _line(width, name, *cells):
+    return f"{name:{width}}" + "".join(f"{c:>{w}}" for c, w in zip(cells, _WIDTHS, strict=True))
 
 
 def faults(rows: list[Row]) -> list[str]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from mcjax import linalg, ode, solve
 from mcjax.verify._catalogue import ENTRIES
-from mcjax.verify._cli import main
+from mcjax.verify._cli import _table, main
+from mcjax.verify._summary import Row
 
 STIFFNESS = Path(__file__).parents[1] / "data" / "bcsstk01.mtx"
 
@@ -34,6 +36,17 @@ def test_table_json_and_page(tmp_path, capsys):
     html = page.read_text()
     assert html.count("<circle") > 30 and "all right" in html
     assert "http" not in html and "src=" not in html
+
+
+def test_a_row_is_shown_before_the_next_is_there(capsys):
+    def rows():
+        yield Row("first", ())
+        assert "first" in capsys.readouterr().out
+        yield Row("second", ())
+
+    points = [("first",), ("second",)]
+    assert len(_table(rows(), points, "title", Console(soft_wrap=True))) == 2
+    assert "second" in capsys.readouterr().out
 
 
 def test_single_precision():
