@@ -20,7 +20,7 @@ from jax import lax
 
 from .._core._constant import constant
 from ._crossing import first_crossing
-from ._flow import Flow, only_if, tolerances
+from ._flow import Flow, tolerances
 
 _POLISH = 4  # steps of Newton's method, from where the interpolant of the solver has its root
 
@@ -75,7 +75,8 @@ class Arcs(eqx.Module):
         lost = lambda: (jnp.full_like(y, jnp.nan), jnp.array(False))  # noqa: E731
         arrive = lambda: self.flow(t, jnp.where(known, end, t), y)  # noqa: E731
         y_end, okay = lax.cond(eqxi.unvmap_any(known), arrive, lost)
-        y_end, okay = only_if(known, y_end), okay & known
+        # Chosen, not multiplied: a later arc that lost its event leaves the slopes of this one as they are.
+        y_end, okay = jnp.where(known, y_end, jnp.nan), okay & known
         outcome = self._outcome(which, (t, y), end, y_end, happened)
         outcome = jnp.where(first.grazes, Outcome.grazing, outcome)
         failed = ~first.okay | (~okay & ~first.grazes)

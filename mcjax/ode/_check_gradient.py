@@ -28,7 +28,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
-from ._flow import SOLVER, tolerant
+from ._flow import SOLVER, only_if, tolerant
 from ._functional_error import functional_error
 from ._gauss import GaussAdjoint
 from ._replay import ReplayAdjoint
@@ -202,7 +202,7 @@ class _Solve(eqx.Module):
             size = lax.stop_gradient(jnp.abs(y)) + controller.atol / controller.rtol
             return y + sign * (shift * size).astype(y.dtype)
 
-        return jnp.where(okay, self.loss(jax.tree.map(wrong, solution.ys)), jnp.nan)
+        return only_if(okay, self.loss(jax.tree.map(wrong, solution.ys)))
 
     def error(self, y0, args, controller):
         """|estimated error| and |value| of the loss."""

@@ -130,7 +130,7 @@ def delay_solve(
     okay &= found & enough
     ends = jnp.concatenate([ends, y1[None]])
     ys = jnp.where((pieces < last)[:, None], ends, y1)
-    y1, ys = only_if(okay, y1), only_if(okay, ys)
+    y1, ys = (only_if(okay, y, t0, t1) for y in (y1, ys))
     return DelaySolution(unravel(y1), jax.vmap(unravel)(ys), okay)
 
 

@@ -112,9 +112,15 @@ def vector(tree, dtype=None):
     return flat.astype(dtype), back
 
 
-def only_if(okay, x):
-    """x, or NaN."""
-    return jnp.where(okay, x, jnp.nan)
+def only_if(okay, x, *times):
+    """x, or NaN with derivatives that are NaN: those of a NaN chosen in its place would be 0.
+
+    Those in `times`, too, of which a failed x may know nothing.
+    """
+    x = x * jnp.where(okay, 1.0, jnp.nan)
+    for t in times:
+        x = x + (t - constant(t)) * jnp.where(okay, 0.0, jnp.nan)
+    return x
 
 
 def tolerant(controller, dtype):

@@ -25,7 +25,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ._arc import Arcs, Outcome
-from ._flow import SOLVER, bind, flow_of
+from ._flow import SOLVER, bind, flow_of, only_if
 
 
 class HYBRID_RESULTS(eqx.Enumeration):
@@ -132,7 +132,7 @@ def hybrid_solve(
     (_, y, _, result), records = lax.scan(arc, start, length=max_events + 1)
     too_many = (result == HYBRID_RESULTS.successful) & (records[1][-1] >= 0)
     result = HYBRID_RESULTS.where(too_many, HYBRID_RESULTS.too_many_events, result)
-    y1 = jnp.where(result == HYBRID_RESULTS.successful, y, jnp.nan)
+    y1 = only_if(result == HYBRID_RESULTS.successful, y, t0, t1)
     times, which, before, after = (x[:max_events] for x in records)
     before, after = (jax.vmap(unravel)(x) for x in (before, after))
     return HybridSolution(unravel(y1), times, which, before, after, (which >= 0).sum(), result)

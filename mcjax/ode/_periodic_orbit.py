@@ -112,7 +112,7 @@ def periodic_orbit(
     gap = jnp.abs((along[-1] - at) / unit).max()
     moves = jnp.abs(velocity(start, at) * time / unit).max()
     okay = okay & (gap < 100) & (moves > 100) & (period > 0)
-    y, period, monodromy = (only_if(okay, x) for x in (y, period, monodromy))
+    y, period, monodromy, gap = (only_if(okay, x) for x in (y, period, monodromy, gap))
     return PeriodicOrbit(unravel(y), period, monodromy, eigvals(monodromy), gap, okay)
 
 

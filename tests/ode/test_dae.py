@@ -60,6 +60,25 @@ def test_branches_of_a_circle():
     assert np.isnan(found.zs[:, 2:]).all()
 
 
+def test_an_index_above_one_has_no_derivative():
+    """y' = -p z, ε z = 1 - y with ε = 1 beside ε = 1e-9, which is below the tolerance: y₁ = 1."""
+
+    def last(p, small):
+        found = dae_solve(
+            lambda t, y, z, p: -p * z,
+            lambda t, y, z, p: small * z + y - 1,
+            jnp.array([0.0, 1.0]),
+            1.0,
+            0.0,
+            p,
+        )
+        return found.ys[-1]
+
+    run = jax.jit(jax.vmap(jax.value_and_grad(last), (None, 0)))
+    for got in run(1.0, jnp.array([1.0, 1e-9])):
+        np.testing.assert_array_equal(np.isnan(got), [False, True])
+
+
 def test_bad_input():
     two = jnp.ones(2)
     with pytest.raises(ValueError, match="as many numbers as z"):

@@ -48,7 +48,8 @@ def test_linear():
     np.testing.assert_allclose(solution.ys[:3], [exact(1.3, 0.8, k * 0.8) for k in (1, 2, 3)])
     # More than four delays, a delay into the future, an end before the start.
     for bad in ((1.3, 0.8, 3.3), (1.3, -0.8, 2.7), (1.3, 0.8, -0.1)):
-        assert not run(*bad)[0].successful and np.isnan(run(*bad)[0].y1)
+        solution, slopes = run(*bad)
+        assert not solution.successful and np.isnan([solution.y1, *slopes]).all()
 
 
 @pytest.mark.parametrize(

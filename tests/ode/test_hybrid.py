@@ -70,10 +70,11 @@ def test_bouncing_ball():
 
 def test_too_many_events():
     """What comes after the last event is not made up."""
-    solution, _ = _ball_and_slopes(BALL, 2 * END)
+    solution, (by_p, by_t1) = _ball_and_slopes(BALL, 2 * END)
     assert solution.result == HYBRID_RESULTS.too_many_events
     assert "max_events" in HYBRID_RESULTS[solution.result]
     assert np.isnan(solution.y1).all() and np.isfinite(solution.times).all()
+    assert np.isnan(by_p).all() and np.isnan(by_t1)
 
 
 @pytest.mark.slow
