@@ -111,7 +111,7 @@ def check_ode_gradient(
         default ReplayAdjoint and GaussAdjoint.
       solver, stepsize_controller, max_steps: of the solution in question; by default
         Tsit5, and a PIDController with rtol = atol = √eps.
-      seed: of the direction of the differences.
+      seed: of the directions of the differences. A second one, off 0, moves what is zero, too.
 
     Returns:
       A `GradientReport`. A part is wrong if the relative difference exceeds `allowed`: a hundred times rtol,
@@ -119,7 +119,7 @@ def check_ode_gradient(
       beyond 0.1. All are allowed what such an error of the states makes of them.
 
     It runs programs, and is not to be called under `jax.jit`.
-    Cost: five gradients and some dozen solutions of three digits more. Source: Griewank and Walther,
+    Cost: five gradients and some dozens of solutions of three digits more. Source: Griewank and Walther,
       Evaluating Derivatives (2008); Sapienza et al. (2024), arXiv 2406.09699, on error control.
     """
     ts = jnp.asarray(ts)
@@ -151,17 +151,22 @@ def check_ode_gradient(
         parts += [failure(name)] if failure else []
     first, second = gradients
     shifted, _ = _gradient(partial(value, shift=allowed), point, controller, adjoints[1])
-    bent = np.linalg.norm(_change(second, shifted)) / allowed
+    bent = _length(_change(second, shifted)) / allowed
     parts.append(_apart("adjoints", first, second, allowed, bent, f"{names[0]} against {names[1]}"))
     tight = _tightened(controller, 0.1, point.dtype)
     closer, _ = _gradient(value, point, tight, adjoints[1])
     parts.append(_apart("tighter", second, closer, allowed, bent, f"{names[1]}, rtol and rtol/10"))
-    parts += _taylor(value, point, controller, gradients, names, allowed, seed)
-    error, size = problem.error(y0, args, controller)
+    sizes = ravel_pytree(jax.tree.map(_largest, moving))[0]
+    tight, adjoint = _tightened(controller, 1e-3, point.dtype), diffrax.ForwardMode()
+    precise = eqx.filter_jit(lambda point, shift=0.0: value(point, tight, adjoint, shift))
+    for kind, v in _directions(np.asarray(point), np.asarray(sizes), seed):
+        labels = [f"Taylor{kind}, {name}" for name in names]
+        parts += _taylor(precise, point, v, float(tight.rtol), gradients, labels, allowed)
+    error, found = problem.error(y0, args, controller)
     moved = (float(value(point, controller, diffrax.ForwardMode(), s)) for s in (0.0, allowed))
-    parts.append(_functional(error, size, float(_change(*moved))))
+    parts.append(_functional(error, found, float(_change(*moved))))
     gradients = tuple(None if g is None else unravel(g) for g in gradients)
-    return GradientReport(tuple(parts), size, gradients)
+    return GradientReport(tuple(parts), found, gradients)
 
 
 class _Solve(eqx.Module):
@@ -205,7 +210,7 @@ class _Solve(eqx.Module):
         return only_if(okay, self.loss(jax.tree.map(wrong, solution.ys)))
 
     def error(self, y0, args, controller):
-        """|estimated error| and |value| of the loss."""
+        """|estimated error| and value of the loss."""
         saveat, adjoint = diffrax.SaveAt(dense=True), diffrax.ForwardMode()
 
         @eqx.filter_jit
@@ -214,7 +219,7 @@ class _Solve(eqx.Module):
             return functional_error(self.f, solution, self.loss, self.ts, args, solver=self.solver)
 
         found = run(y0, args)
-        return abs(float(found.estimate)), max(abs(float(found.value)), 1e-300)
+        return abs(float(found.estimate)), float(found.value)
 
 
 def _keeps_nothing(adjoint, saveat):
@@ -248,48 +253,63 @@ def _change(a, b):
 def _apart(name, a, b, allowed, bent, detail):
     if a is None or b is None:
         return GradientPart(name, "undecided", np.inf, allowed, "a gradient is missing")
-    size = max(np.linalg.norm(b), bent, 1e-300)
-    return _part(name, np.linalg.norm(a - b) / size, allowed, detail)
+    size = max(_length(b), bent, 1e-300)
+    return _part(name, _length(a - b) / size, allowed, detail)
 
 
-def _functional(error, size, change):
+def _length(x):
+    """The 2-norm, whose squares neither overflow nor vanish."""
+    largest = np.abs(x).max(initial=0.0)
+    return largest * np.linalg.norm(x / largest) if 0 < largest < np.inf else largest
+
+
+def _functional(error, loss, change):
     if not np.isfinite(error):
         detail = "the adjoint for the error of the loss was not found"
         return GradientPart("functional", "undecided", error, _LOOSE, detail)
-    found = error / max(size, change / _LOOSE)
-    return _part("functional", found, _LOOSE, f"the loss {size:.4g} misses {error:.1e}")
+    found = error / max(abs(loss), change / _LOOSE, 1e-300)
+    return _part("functional", found, _LOOSE, f"the loss {loss:.4g} misses {error:.1e}")
 
 
 def _part(name, found, allowed, detail):
     return GradientPart(name, "right" if found <= allowed else "wrong", found, allowed, detail)
 
 
-def _taylor(value, point, controller, gradients, names, allowed, seed):
-    """g·v against extrapolated central differences, and the order of the remainder.
+def _largest(x):
+    """Of an array, everywhere in it; 1 if all is zero."""
+    largest = jnp.abs(x).max(initial=0)
+    return jnp.full_like(x, jnp.where(largest > 0, largest, 1))
 
-    v is as large as the parameters, and zero where they are: concentrations do not become negative.
+
+def _directions(point, sizes, seed):
+    """As large as the parameters, and the same that moves what is zero, too, as its array is large.
+
+    The first is for concentrations, which do not become negative: the second may find no solution.
     """
-    size = np.abs(np.asarray(point))
-    size = size if size.any() else np.ones_like(size)
-    v = size * np.random.default_rng(seed).uniform(-1, 1, point.shape)
-    tight, adjoint = _tightened(controller, 1e-3, point.dtype), diffrax.ForwardMode()
-    run = eqx.filter_jit(lambda point, shift: value(point, tight, adjoint, shift))
+    v = np.random.default_rng(seed).uniform(-1, 1, point.shape)
+    size, zero = np.abs(point), point == 0
+    if not zero.all():
+        yield "", size * v
+    if zero.any():
+        yield " off 0", np.where(zero, sizes, size) * v
+
+
+def _taylor(value, point, v, rtol, gradients, names, allowed):
+    """g·v against extrapolated central differences, and the order of the remainder."""
 
     def sides(h, shift=0.0):
         moved = (point + jnp.asarray(s * h * v, point.dtype) for s in (1, -1))
-        return [float(run(p, shift)) for p in moved]
+        return [float(value(p, shift)) for p in moved]
 
-    middle, moved = float(run(point, 0.0)), {h: sides(h) for h in _STEPS}
-    noise = 10 * float(tight.rtol) * max(abs(middle), 1e-300)
+    middle, moved = float(value(point)), {h: sides(h) for h in _STEPS}
+    noise = 10 * rtol * max(abs(middle), 1e-300)
     slope, bar = _extrapolated(moved, noise)
     h = _STEPS[len(_STEPS) // 2]
     bent = _change(-np.diff(moved[h]), -np.diff(sides(h, allowed)))[0] / (2 * h * allowed)
     size = max(abs(slope), float(bent), 1e-300)
     for name, gradient in zip(names, gradients, strict=True):
         if gradient is not None:
-            yield _slope_part(
-                f"Taylor, {name}", gradient @ v, slope, bar, size, allowed, middle, moved, noise
-            )
+            yield _slope_part(name, gradient @ v, slope, bar, size, allowed, middle, moved, noise)
 
 
 def _extrapolated(moved, noise):
@@ -305,6 +325,9 @@ def _extrapolated(moved, noise):
 
 
 def _slope_part(name, found, slope, bar, size, allowed, middle, moved, noise):
+    if not np.isfinite(bar):
+        detail = "no two solutions on both sides have differences"
+        return GradientPart(name, "undecided", np.inf, allowed, detail)
     difference, limit = abs(found - slope) / size, allowed + 3 * bar / size
     remainders = {h: abs(right - middle - h * found) for h, (right, _) in moved.items()}
     seen = [h for h in _STEPS if remainders[h] > 10 * noise]

@@ -1,11 +1,12 @@
 """Known wrong gradients are flagged, right ones are not."""
 
 import diffrax
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcjax.ode._check_gradient import check_ode_gradient
+from mcjax.ode._check_gradient import _apart, _directions, check_ode_gradient
 from mcjax.ode._gauss import GaussAdjoint
 from mcjax.ode._replay import ReplayAdjoint
 
@@ -80,6 +81,45 @@ def test_an_exact_fit_is_not_flagged():
     data = 1.2 * np.exp(-0.7 * np.arange(3))
     report = check(problem, lambda ys: squares(ys - data), jnp.arange(3), 1e-6, 1e-6)
     assert report.ok, str(report)
+
+
+@jax.custom_jvp
+def half_wrong(a, b):
+    """a b, with half of its derivative in a."""
+    return a * b
+
+
+half_wrong.defjvp(lambda p, t: (p[0] * p[1], t[0] * p[1] / 2 + p[0] * t[1]))
+
+
+def test_a_wrong_derivative_in_what_is_zero():
+    """y₀' = p₀ y₁ - y₀ where p₀ = 0. The report has the sign of the loss, in any unit."""
+    unit = -1e170
+    report = check_ode_gradient(
+        lambda t, y, p: jnp.stack([half_wrong(p[0], y[1]) - y[0], -p[1] * y[1]]),
+        lambda ys: unit * ys[-1, 0],
+        jnp.linspace(0.0, 2.0, 3),
+        jnp.array([1.0, 1.0]),
+        jnp.array([0.0, 1.0]),
+        max_steps=64,
+    )
+    found = verdicts(report)
+    assert found["Taylor off 0, GaussAdjoint"] == report.verdict == "wrong"
+    assert found["Taylor, GaussAdjoint"] == found["adjoints"] == "right"
+    np.testing.assert_allclose(report.loss, unit * np.exp(-2.0), rtol=1e-6)
+
+
+def test_directions_and_distances():
+    """What is zero moves in the second direction alone; squares of gradients have no size."""
+    first, second = _directions(np.array([0.0, -2.0, 0.0]), np.array([2.0, 2.0, 1.0]), 0)
+    assert [first[0], second[0]] == ["", " off 0"]
+    np.testing.assert_array_equal(first[1] != 0, [False, True, False])
+    assert second[1].all() and first[1][1] == second[1][1]
+    assert [kind for kind, _ in _directions(np.zeros(2), np.ones(2), 0)] == [" off 0"]
+    for unit in (1e-170, 1e170):
+        g = unit * np.array([3.0, 4.0])
+        assert _apart("", g, g, 0.1, 0.0, "").verdict == "right"
+        np.testing.assert_allclose(_apart("", 2 * g, g, 0.1, 0.0, "").found, 1)
 
 
 def test_bad_input():
