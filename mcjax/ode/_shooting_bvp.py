@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ._flow import SOLVER, bind, flow_of, root_tolerance
+from .._core._constant import constant
+from ._flow import SOLVER, bind, flow_of, only_if, root_tolerance
 from ._root import find_root
 
 
@@ -59,7 +60,8 @@ def shooting_bvp(
     Returns:
       ys: the states at the nodes, of the shape of ys_guess.
       residual: the largest of the equations, in the units of y and of boundary.
-      converged: whether the root finder was satisfied. NaN throughout if not.
+      converged: whether the root finder was satisfied, and the equations, scaled to one size, have a Jacobian
+        with σ_min/σ_max above rtol: else there is no solution, or many. NaN throughout if not.
 
     Derivatives: in ts, args and what f and boundary close over.
 
@@ -94,8 +96,19 @@ def shooting_bvp(
 
     rtol, _ = root_tolerance(flow.controller, y.dtype)
     nodes, okay = find_root(equations, guess.ravel(), root_finder, size, rtol)
-    residual = jnp.abs(equations(nodes)).max()
+    # Where the Jacobian is singular up to what the flow is known to, only its errors make a root.
+    rcond = _rcond(jax.jacfwd(constant(bind(equations, (nodes,))))(constant(nodes)))
+    okay = okay & (rcond > rtol)
+    nodes, residual = (only_if(okay, x) for x in (nodes, jnp.abs(equations(nodes)).max()))
     return ShootingBVP(jax.vmap(unravel)(nodes.reshape(guess.shape)), residual, okay)
+
+
+def _rcond(jacobian):
+    """σ_min / σ_max, with columns and rows of one size: components and equations may have any units."""
+    for axis in (0, 1):
+        largest = jnp.abs(jacobian).max(axis, keepdims=True)
+        jacobian = jacobian / jnp.where(largest > 0, largest, 1)
+    return jnp.linalg.norm(jacobian, -2) / jnp.linalg.norm(jacobian, 2)
 
 
 def _checked(ts, ys_guess):

@@ -76,6 +76,22 @@ def test_no_solution():
     assert not found.converged and np.isnan(found.ys).all()
 
 
+def test_errors_of_the_flow_make_no_solution():
+    """y'' = -π² y is zero at 1 with y(0): that y(1) = 1 asks for is an error of the flow, times 1e12."""
+    wave = lambda t, y, k: jnp.stack([y[1], -(k**2) * y[0]])  # noqa: E731
+    given = lambda first, last, k: jnp.stack([first[0], last[0] - 1])  # noqa: E731
+    two = jnp.array([0.0, 1.0])
+
+    @jax.jit
+    def run(k):
+        return shooting_bvp(wave, given, two, jnp.ones((2, 2)), k, stepsize_controller=TIGHT)
+
+    found, regular = run(np.pi), run(3.0)
+    assert not found.converged and np.isnan(found.ys).all() and np.isnan(found.residual)
+    assert regular.converged
+    np.testing.assert_allclose(regular.ys[0, 1], 3 / np.sin(3.0), rtol=1e-8)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="two or more nodes"):
         shooting_bvp(layer, ends, jnp.zeros(1), jnp.zeros((1, 2)), 1.0)
