@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import diffrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._core._constant import constant
@@ -54,7 +55,8 @@ def periodic_orbit(
     Identity: with wᵀ M = wᵀ, wᵀ f = 1: dT = -wᵀ dφ_T, dφ_T the change of the flow over a fixed time.
 
     Args:
-      f: (t, y, args) ↦ y', as for diffrax. It is evaluated at t in [0, T] and must not depend on it.
+      f: (t, y, args) ↦ y', as for diffrax. It is evaluated at t in [0, T] and must not depend on it:
+        an orbit of one that does, by more than the tolerance, is not converged.
       y_guess, period_guess: near a point of the orbit, and its period. Simulate first, for a stable one.
       solver, stepsize_controller, max_steps: as for `diffrax.diffeqsolve`; by default Tsit5, and a
         PIDController with rtol = atol = √eps.
@@ -111,7 +113,11 @@ def periodic_orbit(
     unit = atol + rtol * jnp.abs(along).max(0)
     gap = jnp.abs((along[-1] - at) / unit).max()
     moves = jnp.abs(velocity(start, at) * time / unit).max()
-    okay = okay & (gap < 100) & (moves > 100) & (period > 0)
+    # At times that are no whole fractions of a period: no forcing is where it was at 0 at all of them.
+    times = jnp.arange(1, 9, dtype=y.dtype) / 8 / np.pi * time
+    drift = jax.vmap(lambda t, y: velocity(t, y) - velocity(start, y))(times, along)
+    autonomous = (jnp.abs(drift).max(0) * time / unit).max() < 100
+    okay = okay & (gap < 100) & (moves > 100) & (period > 0) & autonomous
     y, period, monodromy, gap = (only_if(okay, x) for x in (y, period, monodromy, gap))
     return PeriodicOrbit(unravel(y), period, monodromy, eigvals(monodromy), gap, okay)
 

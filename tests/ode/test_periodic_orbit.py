@@ -77,6 +77,19 @@ def test_what_is_no_orbit():
     assert found.converged == far and np.isfinite(found.period) == far
 
 
+def test_a_field_of_time():
+    """y' = -y + a (cos t, sin t) comes back after 2π from a point, where the plane makes T a root, too."""
+
+    def forced(a):
+        field = lambda t, y, a: a * jnp.stack([jnp.cos(t), jnp.sin(t)]) - y  # noqa: E731
+        found = periodic_orbit(field, jnp.array([0.5, 0.1]), 6.0, a, stepsize_controller=TIGHT)
+        return found.period, found
+
+    period, slope, found = jax.jit(lambda a: jax.jvp(forced, (a,), (1.0,), has_aux=True))(1.0)
+    assert not found.converged
+    assert np.isnan([period, slope, found.residual]).all()
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="a number"):
         periodic_orbit(van_der_pol, jnp.ones(2), jnp.ones(2), 1.0)
