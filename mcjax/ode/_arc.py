@@ -82,11 +82,21 @@ class Arcs(eqx.Module):
         failed = ~first.okay | (~okay & ~first.grazes)
         return end, y_end, which, first.time == t, jnp.where(failed, Outcome.failed, outcome)
 
-    def passed(self, before, which, t, y):
-        """The guards that have passed after an event: those `before`, and the last, if it falls on."""
+    def after(self, before, which, t, y):
+        """The guards that have passed after an event: those `before`, and the last, if it falls on.
+
+        And whether one is left at zero, at rest, and falling from there: no crossing would tell.
+        """
         self, t, y = constant((self, t, y))
-        _, slope, _ = _along_flow(self, which, t, y)
-        return before.at[which].set(slope < 0)
+
+        def leaves(which):
+            h, slope, curvature = _along_flow(self, which, t, y)
+            tolerance = _tolerance(self, (t, y), partial(self.guard, which), t, y)
+            rests = (jnp.abs(h) <= tolerance) & (curvature < 0)
+            return slope, rests & (slope**2 <= 2 * jnp.abs(curvature) * tolerance)
+
+        slopes, rest = jax.vmap(leaves)(jnp.arange(len(self.guards)))
+        return before.at[which].set(slopes[which] < 0), rest.any()
 
     def _outcome(self, which, start, t, y, happened):
         self, start, t, y = constant((self, start, t, y))

@@ -37,10 +37,12 @@ class HYBRID_RESULTS(eqx.Enumeration):
         "infinitely many events in a finite time (Zeno)."
     )
     grazing = (
-        "A guard touched zero without crossing it by more than the tolerance: the solution has no "
-        "derivative there, and may not even be continuous. Tighten the tolerance, or move the parameters."
+        "A guard touched zero without crossing it by more than the tolerance, or a reset left one at zero, "
+        "at rest, and falling: the solution has no derivative there, and may not even be continuous. "
+        "Tighten the tolerance, move the parameters, or let the field keep what rests where it is."
     )
     event_not_located = "The root finder did not locate an event. Tighten the tolerances."
+    backwards = "t1 was before t0: solve y' = -f in the time -t."
     solver_failed = "The differential equation solver failed between events. Increase max_steps."
 
 
@@ -118,9 +120,10 @@ def hybrid_solve(
         y_next = lax.cond(
             outcome == Outcome.no_event, lambda: y_end, lambda: arcs.reset(which, end, y_end)
         )
-        after = arcs.passed(passed & at_once, which, end, y_next)
+        after, rests = arcs.after(passed & at_once, which, end, y_next)
         passed = jnp.where(outcome == Outcome.event, after, True)
         event = (outcome == Outcome.event) & (result == HYBRID_RESULTS.successful)
+        outcome = jnp.where(event & rests, Outcome.grazing, outcome)
         result = _first_failure(result, outcome)
         record = (end, which, y_end, y_next)
         nothing = (jnp.nan, -1, jnp.nan, jnp.nan)
@@ -128,7 +131,8 @@ def hybrid_solve(
         t = jnp.where(result == HYBRID_RESULTS.successful, end, t1)
         return (t, y_next, passed, result), record
 
-    start = (t0, y0, jnp.ones(len(guards), bool), HYBRID_RESULTS.successful)
+    result = HYBRID_RESULTS.where(t1 < t0, HYBRID_RESULTS.backwards, HYBRID_RESULTS.successful)
+    start = (t0, y0, jnp.ones(len(guards), bool), result)
     (_, y, _, result), records = lax.scan(arc, start, length=max_events + 1)
     too_many = (result == HYBRID_RESULTS.successful) & (records[1][-1] >= 0)
     result = HYBRID_RESULTS.where(too_many, HYBRID_RESULTS.too_many_events, result)

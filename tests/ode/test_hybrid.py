@@ -179,6 +179,21 @@ def test_grazing():
     assert throw(-0.1).num_events == 0
 
 
+def test_a_ball_that_stays_on_the_floor_and_an_end_before_the_start():
+    """Without restitution nothing keeps the ball from falling on, through the floor."""
+
+    @jax.jit
+    def run(t1, restitution):
+        p = BALL.at[3].set(restitution)
+        return hybrid_solve(fall, height, bounce, 0.0, t1, BALL[:2], p, max_events=1)
+
+    on_the_floor, backwards = run(0.6, 0.0), run(-0.6, 0.0)
+    assert on_the_floor.result == HYBRID_RESULTS.grazing and on_the_floor.num_events == 1
+    assert backwards.result == HYBRID_RESULTS.backwards and backwards.num_events == 0
+    assert np.isnan([on_the_floor.y1, backwards.y1]).all()
+    assert run(0.6, 0.5).result == HYBRID_RESULTS.successful
+
+
 def test_two_balls_meet_the_floor_at_once():
     """Both bounce, and the height has the slope of the closed form."""
 
