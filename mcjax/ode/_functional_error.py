@@ -75,7 +75,7 @@ def functional_error(
       value: J of the numerical solution. estimate: of what is missing. corrected: their sum.
       times, contributions: ends of the intervals and what they contribute to the estimate: steps of
         the solver, cut at ts. Zero-length intervals fill the arrays.
-      successful: the adjoint was found. NaN if not.
+      successful: the adjoint was found, and ts are times of the solution. NaN if not.
 
     Errors: of second order in the error of the solution. An estimate is as good as first order is: not for
       chaotic solutions over long times. Cost: about five times the solution.
@@ -107,12 +107,14 @@ def functional_error(
         return (weight, okay & found), parts
 
     start = (jnp.zeros_like(jumps[0]), solution.result == diffrax.RESULTS.successful)
-    ends = (grid[:-1], grid[1:], jumps[1:] / scale)
+    ends = (grid[:-1], grid[1:], jumps[1:] / scale.astype(jumps.dtype))
     problem = eqx.tree_at(lambda p: p.cost_scale, problem, scale)
     (_, okay), (costs, contributions) = lax.scan(interval, start, ends, reverse=True)
-    okay = okay & (path.direction > 0)
+    okay = okay & (path.direction > 0) & jnp.all((ts >= path.t0) & (ts <= path.t1))
     value = value + costs.sum()
-    contributions = only_if(okay, scale * contributions)
+    contributions = scale * contributions
+    okay = okay & jnp.isfinite(contributions).all()
+    contributions = only_if(okay, contributions)
     estimate = contributions.sum()
     return FunctionalError(value, estimate, value + estimate, grid[1:], contributions, okay)
 
@@ -144,7 +146,9 @@ class _Problem(eqx.Module):
         _, pull = jax.vjp(lambda y: self.f(t, y, self.args), y)
         (product,) = pull(unravel(weight))
         slope = jax.grad(self.running, 1)(t, y)
-        return jax.tree.map(lambda p, c: -p - c / self.cost_scale, product, slope)
+        return jax.tree.map(
+            lambda p, c: -p - c / jnp.asarray(self.cost_scale, c.dtype), product, slope
+        )
 
     def interval(self, left, right, weight, flat, solver, controller):
         """∫ c dt and -∫ λᵀ r dt, λ at the left end, and whether it was found."""
@@ -165,7 +169,7 @@ class _Problem(eqx.Module):
             adjoint=diffrax.ForwardMode(),
             throw=False,
         )
-        x, w = (a.astype(weight.dtype) for a in np.polynomial.legendre.leggauss(_NODES))
+        x, w = (a.astype(left.dtype) for a in np.polynomial.legendre.leggauss(_NODES))
         nodes = left + (right - left) * (x + 1) / 2
 
         weights: Any = solution.interpolation
@@ -174,7 +178,7 @@ class _Problem(eqx.Module):
         def at(t):
             y = self.path.evaluate(t)
             rate, wanted = flat(self.path.derivative(t)), flat(self.f(t, y, self.args))
-            product = (weights.evaluate(t) * (wanted - rate)).sum()
+            product = (weights.evaluate(t) * (wanted - rate)).sum().real
             return self.running(t, y), product
 
         values = jax.vmap(at)(nodes)
