@@ -19,10 +19,11 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
 from ._adjoint_solve import Problem, backward_terms
-from ._backward import first_step, reversed_stops, tighter, unit_of, with_unit
+from ._backward import first_step, reversed_stops, says_accuracy, tighter, unit_of, with_unit
 from ._flow import only_if
 from ._gauss import GaussAdjoint, loop_with_trajectory
 
@@ -118,6 +119,15 @@ def control_gradient(
     """
     if cost is None and final_cost is None:
         raise ValueError("control_gradient: give cost(t, y, u, args), final_cost(y, args), or both")
+    if not says_accuracy(stepsize_controller):
+        raise ValueError(
+            f"control_gradient: {type(stepsize_controller).__name__} does not say how accurate λ is to be. "
+            "Pass stepsize_controller=diffrax.PIDController(rtol=..., atol=...)."
+        )
+    forwards = jnp.asarray(t0 < t1)
+    if not (isinstance(forwards, Tracer) or forwards):
+        raise ValueError(f"control_gradient: t0 must be before t1, got {t0} and {t1}")
+    t1 = jnp.where(forwards, t1, t0 + 1)  # λ has no time to go back in, and the result is NaN
 
     def closed(t, y, args):
         return vector_field(t, y, control(t), args)
@@ -163,7 +173,7 @@ def control_gradient(
         max_steps=4 * max_steps,
         throw=False,
     )
-    right = (solution.result == diffrax.RESULTS.successful) & (t0 < t1)
+    right = (solution.result == diffrax.RESULTS.successful) & forwards
     right &= back.result == diffrax.RESULTS.successful
     value, y1 = jax.tree.map(lambda x: jnp.where(right, x, jnp.nan), (value, y1))
     return ControlGradient(

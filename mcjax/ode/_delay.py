@@ -71,6 +71,8 @@ def delay_solve(
     Errors: the tolerance. Cost: max_delays passes of an equation of n max_delays states, and sensitivities of
       them. Source: Bellen and Zennaro, Numerical Methods for Delay Differential Equations (2003), 3.1.
     """
+    if max_delays < 1:
+        raise ValueError(f"delay_solve: max_delays must be at least 1, got {max_delays}")
     start, unravel = vector(history(t0, args))
     delay, t0, t1 = (jnp.asarray(t, start.dtype) for t in (delay, t0, t1))
     if delay.shape != ():

@@ -114,7 +114,8 @@ def _prepare(adjoint, *, args, terms, saveat, t0, t1, dt0, init_state, event, ma
     y0 = init_state.y
     terms, cost = fenced(hoist(terms, t0, y0, args)), adjoint.cost
     if cost is not None:
-        cost = eqx.filter_closure_convert(cost, t0, y0, args)
+        number = lambda t, y, args: jnp.asarray(adjoint.cost(t, y, args))  # noqa: E731
+        cost = eqx.filter_closure_convert(number, t0, y0, args)
     times = save_times(saveat, t0, t1)
     saveat, state, dt0 = constant((*plain_saves(saveat, init_state), dt0))
     state = eqx.tree_at(lambda s: s.y, state, None)

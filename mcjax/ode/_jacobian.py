@@ -67,6 +67,12 @@ def jacobian(solve):
     """
 
     def evaluate(params, *args):
+        for x in jax.tree.leaves(params):
+            if not eqx.is_array_like(x):
+                raise TypeError(
+                    f"jacobian: params has a leaf of type {type(x).__name__}, which is no array. Pass the "
+                    "first part of eqx.partition(params, eqx.is_inexact_array), and combine both in the solve"
+                )
         seen = _Seen()
         out = jax.eval_shape(lambda p: solve(p, *args, adjoint=_Measure(seen)), params)
         shapes = jax.eval_shape(lambda: params)

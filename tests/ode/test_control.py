@@ -83,9 +83,21 @@ def test_moments_are_the_gradient_in_coefficients():
     assert np.max(np.abs(moments - np.array(differences))) < 1e-6
 
 
-def test_no_cost_at_all():
+def test_bad_input():
+    """Of times that are traced nothing can be said: all is NaN."""
+
+    def end(t1, controller=PID, final_cost=lambda y, args: y):
+        return control_gradient(
+            lambda t, y, u, args: u, jnp.cos, diffrax.Tsit5(), 0.0, t1, None, jnp.ones(()),
+            final_cost=final_cost, stepsize_controller=controller,
+        ).value  # fmt: skip
+
     with pytest.raises(ValueError, match="final_cost"):
-        control_gradient(
-            lambda t, y, u, args: u, jnp.cos, diffrax.Tsit5(), 0.0, 1.0, None, jnp.ones(()),
-            stepsize_controller=PID,
-        )  # fmt: skip
+        end(1.0, final_cost=None)
+    with pytest.raises(ValueError, match="control_gradient: ConstantStepSize"):
+        end(1.0, diffrax.ConstantStepSize())
+    with pytest.raises(ValueError, match="t0 must be before t1"):
+        end(-1.0)
+    run = jax.jit(end)
+    assert np.isnan(run(-1.0))
+    np.testing.assert_allclose(run(1.0), 1 + np.sin(1.0), rtol=1e-8)

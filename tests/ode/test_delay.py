@@ -139,5 +139,7 @@ def test_bad_input():
     history = lambda t, args: jnp.ones(2)  # noqa: E731
     with pytest.raises(ValueError, match="one number"):
         delay_solve(lambda t, y, d, a: d, history, jnp.ones(2), 0.0, 1.0, max_delays=2)
+    with pytest.raises(ValueError, match="at least 1"):
+        delay_solve(lambda t, y, d, a: d, history, 1.0, 0.0, 1.0, max_delays=0)
     with pytest.raises(ValueError, match="shape of y"):
         delay_solve(lambda t, y, d, a: d[:1], history, 1.0, 0.0, 1.0, max_delays=2)

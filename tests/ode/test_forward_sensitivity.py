@@ -128,6 +128,11 @@ def test_relative_tolerances_and_components_apart(solver):
     np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
+def test_jacobian_in_what_is_no_array():
+    with pytest.raises(TypeError, match=r"eqx\.partition"):
+        jacobian(lambda p, adjoint: p[0])((jnp.ones(2), jnp.tanh))
+
+
 def test_jacobian_of_what_continuous_adjoints_refuse():
     """More parameters than outputs with constant steps, and steps that are saved: as diffrax's adjoint."""
 

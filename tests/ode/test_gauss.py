@@ -229,6 +229,12 @@ def test_bad_input(kwargs, message):
         jax.eval_shape(lambda: solve(GaussAdjoint(), **kwargs))
 
 
+def test_a_cost_that_is_a_constant():
+    """∫ 1 dt: a number of Python, too, is a number."""
+    solution = jax.eval_shape(lambda: solve(GaussAdjoint(cost=lambda t, y, args: 1.0)))
+    assert solution.stats["cost"].dtype == jnp.float64
+
+
 def test_bad_input_of_other_kinds(key):
     with pytest.raises(ValueError, match="ReplayAdjoint"):
         noisy = dict(terms=brownian(key), solver=diffrax.Heun())
