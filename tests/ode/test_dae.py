@@ -74,8 +74,11 @@ def test_an_index_above_one_has_no_derivative():
         )
         return found.ys[-1]
 
-    run = jax.jit(jax.vmap(jax.value_and_grad(last), (None, 0)))
-    for got in run(1.0, jnp.array([1.0, 1e-9])):
+    @jax.jit
+    def run(small):
+        return jax.vmap(lambda small: jax.jvp(lambda p: last(p, small), (1.0,), (1.0,)))(small)
+
+    for got in run(jnp.array([1.0, 1e-9])):
         np.testing.assert_array_equal(np.isnan(got), [False, True])
 
 
