@@ -125,18 +125,18 @@ def test_vmap_over_powers():
     assert_relative(roots[0] @ roots[1], np.eye(4), 1e-14)
 
 
+@jax.jit
+def power_and_derivatives(A, t):
+    gradient = jax.grad(lambda A: fractional_matrix_power(A, t).sum())(A)
+    in_t = jax.jvp(lambda t: fractional_matrix_power(A, t), (t,), (jnp.ones_like(t),))[1]
+    return fractional_matrix_power(A, t), gradient, in_t
+
+
 @pytest.mark.parametrize("t", [0.0, 1.375, -2.5, 3.0, -15.25, 17.5])
 def test_powers_that_are_arrays_are_those_of_numbers(t):
     """Rounding of the logarithm is not enlarged: whole powers are split off. ∂A^t/∂t = log(A) A^t."""
     A = np.random.default_rng(0).normal(size=(2, 4, 4)) / 8 + np.eye(4)
-
-    @jax.jit
-    def of_array(A, t):
-        gradient = jax.grad(lambda A: fractional_matrix_power(A, t).sum())(A)
-        in_t = jax.jvp(lambda t: fractional_matrix_power(A, t), (t,), (jnp.ones_like(t),))[1]
-        return fractional_matrix_power(A, t), gradient, in_t
-
-    power, gradient, in_t = of_array(A, jnp.asarray(t))
+    power, gradient, in_t = power_and_derivatives(A, jnp.asarray(t))
     of_number = lambda A: fractional_matrix_power(A, t)  # noqa: E731
     truth = jax.jit(of_number)(A)
     tolerance = 20 * np.finfo(float).eps * max(abs(t), 1)  # D A^t is t A^{t-1} about the identity
