@@ -8,11 +8,12 @@ from ._anderson import Anderson
 from ._batch import batch_solve
 from ._certificate import STATUS, Certificate
 from ._constrained import ConstrainedSolution, Multipliers, constrained_minimise
-from ._continuation import Branch, FoldPoint, continuation, fold
+from ._continuation import Branch, continuation
 from ._curve_fit import curve_fit
 from ._deflation import roots
 from ._fit_result import Fit
 from ._fixed_point import fixed_point
+from ._fold import FoldPoint, fold
 from ._homotopy import homotopy
 from ._implicit import attach_implicit, fixed_point_residual, implicit
 from ._kkt import KKT

@@ -37,10 +37,7 @@ from .._core._constant import constant
 from ._attach import attach
 from ._compiled import compiled
 from ._equation import Equation, equation, varying_as
-from ._linear import jacobian, linear_map, linear_solve
-from ._root import root
-from ._solution import Solution
-from ._solvers import default_tolerance, line_search_newton
+from ._linear import jacobian, linear_solve
 from ._vector import inexact, packing, unknown
 
 _NEWTON = 8  # steps of a corrector, before h is halved
@@ -62,14 +59,6 @@ class Branch(eqx.Module):
     arclength: Float[Array, " k"]
     converged: Bool[Array, " k"]
     folds: Bool[Array, " k-1"]
-
-
-class FoldPoint(NamedTuple):
-    """Where a branch turns back: y, p, and v with F_y v = 0, ‖v‖ = 1."""
-
-    y: PyTree
-    p: Array
-    v: PyTree
 
 
 @compiled
@@ -105,7 +94,7 @@ def continuation(
     Errors: ε κ([A; τ]). Cost: about 4 Jacobians with a solve a point, one after the other.
     """
     check_steps(steps, "continuation")
-    y0, p0 = _start(y0, p0, "continuation")
+    y0, p0 = branch_start(y0, p0, "continuation")
     if p0.shape or jnp.iscomplexobj(p0):
         raise ValueError(
             f"continuation: p0 is one real number, got {p0.dtype}{list(p0.shape)}; many parameters "
@@ -140,61 +129,12 @@ def continuation(
     return Branch(y, p, tangent, jnp.cumsum(path.length), path.converged, turns)
 
 
-@compiled
-def fold(
-    fn: Callable,
-    y: PyTree,
-    p: Any,
-    args: Any = None,
-    *,
-    max_steps: int | None = 64,
-    throw: bool = True,
-) -> Solution:
-    """The fold of fn(y, p, args) = 0 near a guess (y, p), as of a `Branch` where it has `folds`.
-
-    Identity: F(y, p) = 0, F_y v = 0, ‖v‖ = 1 define (y, p, v), and its derivatives: dp is
-    -wᵀF_θ dθ / wᵀF_p, with w the left null vector of F_y.
-
-    Args:
-      fn, args: as for `continuation`. max_steps, throw: as for `root`.
-
-    Returns:
-      a `Solution` whose value is a `FoldPoint`, certified and differentiable at every order.
-
-    Where a branch crosses another or p has no extremum to second order (a cusp), these equations are
-    singular: derivatives are NaN, and the certificate's smallest_singular_value says so.
-
-    Errors: ε κ of the equations. Cost: some Jacobians of (2n + 1)² numbers, and an SVD.
-    Source: Moore and Spence, SIAM J. Numer. Anal. 17 (1980) 567.
-    """
-    y, p = _start(y, p, "fold")
-    at = equation(lambda y, args: fn(y, p, args), constant(y), args, "fold")
-    x = varying_as(at.unknowns.pack(y), at.parameters)
-    v = at.unknowns.unpack(_null_vector(at, x))
-
-    def extended(z: FoldPoint, args):
-        value, slope = jax.jvp(lambda y: fn(y, z.p, args), (z.y,), (z.v,))
-        square = sum((jnp.abs(x) ** 2).sum() for x in jax.tree.leaves(z.v))
-        return value, slope, square - 1
-
-    solver = line_search_newton(default_tolerance((y, p)))
-    return root(extended, solver, FoldPoint(y, p, v), args, max_steps=max_steps, throw=throw)
-
-
-def _start(y, p, name):
+def branch_start(y, p, name):
     """y and p as arrays; a Python number p in the precision of y."""
     y = unknown(y, name)
     if isinstance(p, int | float):
         p = jnp.asarray(p, packing(y, name).pack(y).dtype)
     return y, inexact(p, name)
-
-
-def _null_vector(at: Equation, x):
-    """v with the least ‖F_y v‖."""
-    x, parameters = constant((x, at.parameters))
-    J = jacobian(linear_map(at.F, x, parameters), x)
-    J = jnp.where(jnp.isfinite(J).all(), J, jnp.zeros_like(J))
-    return constant(jnp.linalg.svd(J)[2][-1])
 
 
 class Path(NamedTuple):
