@@ -7,9 +7,9 @@ z with unit tangent τ, Keller's step of length h solves
     F(z⁺) = 0,    τ·(z⁺ - z - h τ) = 0        by Newton from z + h τ:    z⁺ is in the normal plane there;
     [A; τ] t = (0, 1),    τ⁺ = t/‖t‖          the tangent there, in the same sense.
 
-A point is accepted where Newton converged, no farther than h/2 from its prediction, with a tangent
-turned by at most 45° (‖t‖ ≤ √2); else h is halved, down to |step|/65536. Afterwards h is multiplied by
-4/(Newton steps), between 1/2 and 2 (Seydel).
+A point is accepted where Newton converged, in step and residual, no farther than h/2 from its prediction,
+with a tangent turned by at most 45° (‖t‖ ≤ √2); else h is halved, down to |step|/65536. Afterwards h is
+multiplied by 4/(Newton steps), between 1/2 and 2 (Seydel).
 
 The derivative of a point is that of the same two equations, with h constant, which depends on counts alone:
 
@@ -117,7 +117,7 @@ def continuation(
         (x, border), (found, length) = before, seen
         parameters = (*problem.parameters, unit, border, x + length * border)
         x = attach(found, problem._replace(F=F, parameters=parameters), solve)
-        _, tangent = _newton(lambda x: problem.F(x * unit, problem.parameters), x, border, 0.0)
+        tangent = _newton(lambda x: problem.F(x * unit, problem.parameters), x, border, 0.0).t
         tangent = tangent / _length(tangent)
         return (x, tangent), (x * unit, tangent * unit)
 
@@ -149,8 +149,17 @@ class Path(NamedTuple):
 class _Corrected(NamedTuple):
     x: Array
     tangent: Array
-    moved: Array
+    good: Array
     count: Array
+
+
+class _Step(NamedTuple):
+    """Newton's step s, t with A t = 0 and border·t = 1, and the equation: F and A."""
+
+    s: Array
+    t: Array
+    value: Array
+    A: Array
 
 
 def follow(problem: Equation, z0, leaves, step, steps: int, max_step) -> Path:
@@ -191,14 +200,15 @@ def _next(F, step, longest, carry, first):
         predicted = x + own * h * border
         found = _correct(F, predicted, border, jnp.abs(step))
         near = (_length(found.x - predicted) <= h / 2) & (_length(found.tangent) <= 2**0.5)
-        return h, found, (found.moved <= _tolerance(found.x, jnp.abs(step))) & (first | near)
+        return h, found, found.good & (first | near)
 
     def go_on(state):
         h, _, good = state
         return alive & ~good & (h / 2 >= shortest)
 
-    nothing = _Corrected(x, border, h, jnp.zeros((), int))
-    h, found, good = lax.while_loop(go_on, shorter, (2 * h, nothing, alive & False))
+    no = alive & False
+    nothing = _Corrected(x, border, no, jnp.zeros((), int))
+    h, found, good = lax.while_loop(go_on, shorter, (2 * h, nothing, no))
     tangent = found.tangent / _length(found.tangent)
     ratio = jnp.clip(4 / found.count, 0.5, 2).astype(h.dtype)
     after = jnp.minimum(jnp.where(first, h, h * ratio), longest)
@@ -210,19 +220,19 @@ def _correct(F, predicted, border, step) -> _Corrected:
     """Newton's method from a prediction, in the plane normal to the border."""
 
     def again(found):
-        moved, tangent = _newton(F, found.x, border, border @ (found.x - predicted))
-        return _Corrected(found.x - moved, tangent, _length(moved), found.count + 1)
+        newton = _newton(F, found.x, border, border @ (found.x - predicted))
+        x = found.x - newton.s
+        return _Corrected(x, newton.t, _converged(newton, x, step), found.count + 1)
 
     def go_on(found):
-        moving = (found.moved > _tolerance(found.x, step)) & jnp.isfinite(found.x).all()
-        return moving & (found.count < _NEWTON)
+        return ~found.good & jnp.isfinite(found.x).all() & (found.count < _NEWTON)
 
-    begin = _Corrected(predicted, border, _length(border) + jnp.inf, jnp.zeros((), int))
-    return lax.while_loop(go_on, again, begin)
+    no = varying_as(jnp.array(False), predicted)
+    return lax.while_loop(go_on, again, _Corrected(predicted, border, no, jnp.zeros((), int)))
 
 
-def _newton(F, x, border, off_plane):
-    """Newton's step, and t with A t = 0, border·t = 1. Rows of A in units of their largest entry."""
+def _newton(F, x, border, off_plane) -> _Step:
+    """Newton's step from x, with rows of A in units of their largest entry."""
     value, push = jax.linearize(F, x)
     A = jacobian(push, x)
     largest = constant(jnp.abs(A).max(1))
@@ -231,17 +241,25 @@ def _newton(F, x, border, off_plane):
     rhs = jnp.zeros((x.size, 2), x.dtype).at[:-1, 0].set(value / row)
     rhs = rhs.at[-1].set(jnp.stack([jnp.asarray(off_plane, x.dtype), jnp.ones((), x.dtype)]))
     solved = jnp.linalg.solve(M, rhs)
-    return solved[:, 0], solved[:, 1]
+    return _Step(solved[:, 0], solved[:, 1], value, A)
 
 
-def _tolerance(x, step):
-    """√ε: the next Newton step would be of its square."""
-    return jnp.finfo(x.dtype).eps ** 0.5 * (_length(x) + step)
+def _converged(newton: _Step, x, step):
+    """Whether the step to x was small, and what it mended: √ε, so that the next is of its square.
+
+    Where F is steep a short step may leave all of F, so each F_i is to be small, beside what changes of
+    the unknowns by their own sizes make of it.
+    """
+    small = jnp.finfo(x.dtype).eps ** 0.5
+    sizes = jnp.abs(x) + step * jnp.abs(newton.t)
+    reach = (jnp.abs(newton.A) * sizes[None, :]).sum(1)
+    solved = (jnp.abs(newton.value) <= small * reach).all()
+    return solved & (_length(newton.s) <= small * (_length(x) + step))
 
 
 def _units(F, z0, leaves, step):
     """What z is divided by so that ‖dζ‖ = ds: √(L + 1) for p, √(L + 1) √size R for each leaf of y."""
-    _, slope = _newton(F, z0, jnp.zeros_like(z0).at[-1].set(1), 0.0)
+    slope = _newton(F, z0, jnp.zeros_like(z0).at[-1].set(1), 0.0).t
     rows, where = len(set(leaves.tolist())) + 1, np.asarray(leaves)
     counts = np.bincount(where).astype(z0.dtype)
 
