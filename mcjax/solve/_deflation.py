@@ -5,7 +5,7 @@
 has the other roots of F, and no r_i that is simple, where F grows linearly. The unit of length ℓ is that
 of the problem, the way from the start to the first root; searches run in z = (y - y0)/ℓ, as a solver's
 tolerance has a unit too. Each root found is polished on F itself, so nothing of the division is left in
-it or its derivatives.
+it or its derivatives. Where that leads to a root that is known, nothing new was found.
 
 Source: Farrell, Birkisson and Funke, SIAM J. Sci. Comput. 37 (2015) A2026.
 """
@@ -13,6 +13,7 @@ Source: Farrell, Birkisson and Funke, SIAM J. Sci. Comput. 37 (2015) A2026.
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
@@ -21,9 +22,10 @@ from jaxtyping import Array, PyTree
 
 from .._core._constant import constant
 from ._apart import apart
+from ._certificate import STATUS
 from ._compiled import compiled
 from ._equation import Equation, check_square, equation
-from ._root import root
+from ._root import root, scaled
 from ._solution import Solution
 from ._solvers import default_tolerance, first_that_works, root_finders
 from ._vector import unknown
@@ -59,18 +61,42 @@ def roots(
     def of_start(start, args):
         return equation(fn, start[0], args, "roots")
 
-    found = apart(search, problem, of_start, solvers, (y0, known), args, "roots")
+    found, unit = apart(search, problem, of_start, solvers, (y0, known), args, "roots")
 
     def polished(x):
         newton = optx.Newton(tol, tol)
         return root(fn, newton, problem.unknowns.unpack(x), args, max_steps=10, throw=False)
 
-    return jax.vmap(polished)(found)
+    solution = jax.vmap(polished)(found)
+    pack = problem.unknowns.pack
+    z = jax.vmap(lambda y: (pack(y) - pack(y0)) / unit)(constant(solution.value))
+    earlier = jnp.tril(jax.vmap(lambda one: _near(one, z, tol))(z), -1)
+    known = (earlier & solution.certificate.stationary[None, :]).any(1)
+    return jax.vmap(_nan_if)(known, solution)
 
 
-def _found(problem: Equation, solvers, start, count, max_steps, tol) -> Array:
-    """Vectors near roots, one below the other, the known one first; NaN where a search found nothing new."""
+def _nan_if(known, solution: Solution) -> Solution:
+    """The solution, or NaN that is no root."""
+    factor = jnp.where(known, jnp.nan, 1)
+    numbers, rest = eqx.partition(solution, eqx.is_inexact_array)
+    solution = eqx.combine(jax.tree.map(lambda x: x * factor.astype(x.dtype), numbers), rest)
+    result = optx.RESULTS.where(known, optx.RESULTS.nonfinite, solution.result)
+    status = STATUS.where(known, STATUS.nonfinite, solution.certificate.status)
+    return eqx.tree_at(lambda s: (s.result, s.certificate.status), solution, (result, status))
+
+
+def _near(z, known, tol) -> Array:
+    """Which known vectors z is as good as equal to, in units of the way from the start to the first."""
+    return ((z[None, :] - known) ** 2).sum(1) <= tol * (1 + (z**2).sum())
+
+
+def _found(problem: Equation, solvers, start, count, max_steps, tol) -> tuple[Array, Array]:
+    """Vectors near roots, one below the other, the known one first; NaN where a search found nothing new.
+
+    And the unit of length.
+    """
     y0, (first, is_root) = start
+    problem = scaled(problem, y0)
     parameters = constant(problem.parameters)
     x0 = problem.unknowns.pack(y0)
     way = problem.unknowns.pack(first) - x0
@@ -89,11 +115,10 @@ def _found(problem: Equation, solvers, start, count, max_steps, tol) -> Array:
             return optx.root_find(deflated, solver, z0, known, max_steps=max_steps, throw=False)
 
         got = first_that_works(solvers, run, jnp.zeros_like(x0))
-        near = ((got.value[None, :] - known) ** 2).sum(1) <= tol * (1 + (got.value**2).sum())
-        new = (got.result == optx.RESULTS.successful) & ~near.any()
+        new = (got.result == optx.RESULTS.successful) & ~_near(got.value, known, tol).any()
         return known.at[i].set(jnp.where(new, got.value, jnp.nan)), None
 
     unknown = jnp.full((count, x0.size), jnp.nan, x0.dtype)
     known = unknown.at[0].set(jnp.where(is_root, way / unit, jnp.nan))
     known, _ = lax.scan(search, known, jnp.arange(1, count))
-    return x0[None, :] + unit * known
+    return x0[None, :] + unit * known, unit

@@ -69,7 +69,7 @@ def root(
     line.begin()
 
     def search(problem, solver, y0):
-        seen = view(problem if solver is not None else _scaled(problem, y0), y0)
+        seen = view(problem if solver is not None else scaled(problem, y0), y0)
 
         def run(solver, y0):
             solver = line.told_by(solver)
@@ -95,8 +95,8 @@ def root(
     )
 
 
-def _scaled(problem: Equation, y0) -> Equation:
-    """The problem in a unit in which the tolerances of `root_finders` say something."""
+def scaled(problem: Equation, y0) -> Equation:
+    """The problem in a unit in which the tolerances of solvers say something."""
     unit = unit_of_small(problem, problem.unknowns.pack(y0))
 
     def call(y, parameters):

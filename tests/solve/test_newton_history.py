@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimistix as optx
 import pytest
 
 from mcjax.solve import OUTCOME, newton_history, roots
@@ -48,11 +49,26 @@ def test_a_cycle_in_any_unit(unit):
     assert found.outcome == OUTCOME.converged
 
 
-@pytest.mark.parametrize("unit", [1e-9, 1e9])
-def test_roots_in_any_unit(unit):
-    found = roots(lambda y, u: (y / u - 1) * (y / u - 2) * (y / u - 3), None, 0.0, unit, count=3)
+def cubic(y, units):
+    of_y, of_f = units
+    return of_f * (y / of_y - 1) * (y / of_y - 2) * (y / of_y - 3)
+
+
+@pytest.mark.parametrize("units", [(1e-9, 1.0), (1e9, 1.0), (1.0, 1e-9)])
+def test_roots_in_any_unit(units):
+    found = roots(cubic, None, 0.0, jnp.array(units), count=3)  # arrays: one program for all
     assert found.certificate.stationary.all()
-    np.testing.assert_allclose(np.sort(found.value) / unit, [1, 2, 3], rtol=1e-12)
+    np.testing.assert_allclose(np.sort(found.value) / units[0], [1, 2, 3], rtol=1e-12)
+
+
+def test_no_root_is_found_twice(monkeypatch):
+    """Of an F so small that every search ends at once, and Newton's method goes back to the first root."""
+    monkeypatch.setattr("mcjax.solve._deflation.scaled", lambda problem, _: problem)
+    found = roots(lambda y, _: cubic(y, (1.0, 1e-9)), None, 0.5, count=3)
+    ok = found.certificate.stationary
+    assert len(set(np.round(found.value[ok], 6).tolist())) == ok.sum() < 3
+    assert np.isnan(found.value[~ok]).all()
+    np.testing.assert_array_equal(found.result == optx.RESULTS.successful, ok)
 
 
 def test_all_roots_of_a_cubic_from_one_start_and_their_derivatives():
