@@ -59,19 +59,18 @@ def test_gauss_newton_by_products_alone(solver):
 
 
 def test_gauss_newton_of_no_full_rank():
-    """NaN without damping, and a step with it."""
+    """NaN without damping, and a step with it; NaN too where rounding leaves a pivot that is not 0."""
 
     @jax.jit
     def run(x):
-        def step(*damping):
-            return scale_by_gauss_newton(lambda x: x[:1] + x[1:] - 1, *damping).update(x, None, x)[
-                0
-            ]
+        def step(weights, *damping):
+            transform = scale_by_gauss_newton(lambda x: weights * (x.sum() - 1), *damping)
+            return transform.update(x, None, x)[0]
 
-        return step(), step(1.0)
+        return step(jnp.ones(1)), step(jnp.array([1.0, 2.0, 0.0])), step(jnp.ones(1), 1.0)
 
-    undamped, damped = run(jnp.ones(2))
-    assert np.isnan(undamped).any()
+    undamped, rounded, damped = run(jnp.ones(2))
+    assert np.isnan(undamped).all() and np.isnan(rounded).all()
     np.testing.assert_allclose(damped, [1 / 3, 1 / 3], rtol=10 * EPS)  # (1 1ᵀ + 1) s = (1, 1)
 
 
