@@ -29,7 +29,7 @@ from ._compiled import compiled
 from ._equation import Equation, equation
 from ._least_squares import least_squares
 from ._minimise import minimise
-from ._root import root
+from ._root import root, scaled
 from ._solution import Solution, view
 from ._solvers import default_tolerance, least_squares_solver, line_search_newton
 from ._vector import arrays, inexact
@@ -124,7 +124,7 @@ def _raise_if_any_failed(solution, size):
 
 def _search(kind, problem: Equation, solver, y0, adjoint, fixed) -> tuple[PyTree, "Found"]:
     """What the solver finds for one problem, with no derivative."""
-    seen = view(problem, y0)
+    seen = view(problem if solver is not None else scaled(problem, y0), y0)
     search, target, solver = _posed(kind, seen.fn, solver, y0)
     parameters = constant(problem.parameters)
     found = search(target, solver, seen.start, parameters, adjoint=adjoint, **fixed)

@@ -213,6 +213,22 @@ def test_none_float32_complex_and_gauss_newton():
     assert nothing.value.shape == (0,) and nothing.certificate.step.shape == (0,)
 
 
+@pytest.mark.parametrize(
+    "run", [root, *(pytest.param(f, marks=pytest.mark.slow) for f in (least_squares, minimise))]
+)
+def test_without_a_solver_no_unit_of_f_decides(run):
+    """Tolerances are absolute, and solvers ended where they began."""
+
+    def fn(y, a):
+        small = 1e-12 * (y - a) * (y + 2 * a)
+        return 1e-12 * ((y - a) ** 2 + (y - a) ** 4) if run == minimise else small
+
+    a = jnp.array([1.0, 2.0, 3.0])
+    found = batch_solve(run, fn, None, jnp.ones(3), a, lanes=2)
+    assert found.certificate.stationary.all()
+    np.testing.assert_allclose(found.value, a, rtol=20 * EPS)
+
+
 def test_a_function_is_traced_once():
     count = []
 
