@@ -254,7 +254,8 @@ def _converged(newton: _Step, x, step):
     sizes = jnp.abs(x) + step * jnp.abs(newton.t)
     reach = (jnp.abs(newton.A) * sizes[None, :]).sum(1)
     solved = (jnp.abs(newton.value) <= small * reach).all()
-    return solved & (_length(newton.s) <= small * (_length(x) + step))
+    # ∞ is not small beside ∞.
+    return solved & jnp.isfinite(x).all() & (_length(newton.s) <= small * (_length(x) + step))
 
 
 def _units(F, z0, leaves, step):

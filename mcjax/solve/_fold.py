@@ -16,7 +16,7 @@ from jaxtyping import Array, PyTree
 from .._core._constant import constant
 from ._compiled import compiled
 from ._continuation import branch_start
-from ._equation import Equation, equation, varying_as
+from ._equation import Equation, equation, unit_of_small, varying_as
 from ._linear import jacobian, linear_map
 from ._root import root
 from ._solution import Solution
@@ -62,14 +62,19 @@ def fold(
     at = equation(lambda y, args: fn(y, p, args), constant(y), args, "fold")
     x = varying_as(at.unknowns.pack(y), at.parameters)
     v = at.unknowns.unpack(_null_vector(at, x))
+    # Tolerances are absolute, and ‖v‖ = 1 has a unit that F has not.
+    unit = unit_of_small(at, x)
 
-    def extended(z: FoldPoint, args):
+    def extended(z: FoldPoint, given):
+        args, unit = given
         value, slope = jax.jvp(lambda y: fn(y, z.p, args), (z.y,), (z.v,))
         square = sum((jnp.abs(x) ** 2).sum() for x in jax.tree.leaves(z.v))
-        return value, slope, square - 1
+        in_unit = jax.tree.map(lambda v: v / unit.astype(v.dtype), (value, slope))
+        return *in_unit, square - 1
 
     solver = line_search_newton(default_tolerance((y, p)))
-    return root(extended, solver, FoldPoint(y, p, v), args, max_steps=max_steps, throw=throw)
+    given = (args, unit)
+    return root(extended, solver, FoldPoint(y, p, v), given, max_steps=max_steps, throw=throw)
 
 
 def _null_vector(at: Equation, x):

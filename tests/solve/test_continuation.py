@@ -297,6 +297,18 @@ def test_a_point_where_f_is_steep_is_on_the_branch(dtype):
     np.testing.assert_allclose(branch.y, np.log(branch.p), rtol=0, atol=close)
 
 
+def test_a_point_at_infinity_is_none():
+    """y is in no equation: Newton's step for it is infinite."""
+    b = continuation(lambda y, p, _: p - 2 + 0 * y, 2.0, 2.0, step=0.2, steps=1)
+    assert not b.converged.any() and np.isnan(b.y).all()
+
+
+def test_a_fold_in_any_unit():
+    """Of the unit circle, at (0, 1): an F of 1e-12 was solved to a tolerance at the start."""
+    found = fold(lambda y, p, unit: unit * (y**2 + p**2 - 1), 0.1, 0.95, 1e-12)
+    np.testing.assert_allclose([*found.value], [0, 1, 1], atol=4 * EPS)
+
+
 def test_no_step_leads_nowhere():
     branch = continuation(lambda y, p, _: y**2 + p, jnp.array(1.0), -1.0, step=0.0, steps=3)
     assert not branch.converged.any()
