@@ -116,7 +116,7 @@ class Loop:
             scale,
             run.tol,
             run.steps + 1,
-            jnp.where(still, run.still + 1, 0),
+            jnp.where(still, run.still + _counts(memory), 0),
             small,
             finite,
         )
@@ -202,6 +202,12 @@ def _reading(memory, params) -> _Reading:
 def _states(memory, kinds):
     leaves = jax.tree.leaves(memory, is_leaf=lambda s: isinstance(s, kinds))
     return [s for s in leaves if isinstance(s, kinds)]
+
+
+def _counts(memory):
+    """1; 0 if the step was one of `optax.MultiSteps` that only adds to its gradient."""
+    gathered = [s.mini_step for s in _states(memory, optax.MultiStepsState)]
+    return (jnp.stack(gathered) == 0).all().astype(int) if gathered else 1
 
 
 def _settled(memory, after):

@@ -3,7 +3,8 @@
 A stretch ends where the gradient is small in units of f (`_run_optax`), which proves nothing; so there
 the certificate is asked, with the Hessian, and where it does not say stationary, the tolerance falls by
 100 and the same loop goes on. It ends without a minimum if the steps vanish (128 changes below ε in a
-row, so that a warm-up from 0 or accumulated gradients are none), f is not finite, or steps run out.
+row, so that a warm-up from 0 is none; steps that only gather gradients do not count), f is not finite, or
+steps run out.
 """
 
 import jax

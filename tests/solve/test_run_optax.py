@@ -242,6 +242,13 @@ def test_failures_have_reasons():
     np.testing.assert_allclose(value[0], TRUTH, rtol=20 * EPS)
 
 
+def test_steps_that_gather_gradients_have_not_vanished():
+    """200 of them before the first that moves; it halves y, and there are two."""
+    steps = optax.MultiSteps(optax.sgd(0.25), 200)
+    found = run_optax(lambda y, _: (y**2).sum(), steps, 1.0, max_steps=401, throw=False)
+    assert found.value == 0.25 and found.stats["reason"] == REASON.max_steps
+
+
 def test_what_an_update_may_ask_for():
     """Each offer is what it says, at a point that is no minimum; the state keeps the largest error."""
 
