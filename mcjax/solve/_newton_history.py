@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PyTree
 
@@ -15,6 +16,7 @@ from ._linear import jacobian, linear_map
 from ._vector import inexact
 
 _GROWING = 4  # steps in a row, each longer than the one before
+_FLAT = 1e-3  # an iterate over its step, and a slope over the next
 
 
 class OUTCOME(eqx.Enumeration):
@@ -25,7 +27,8 @@ class OUTCOME(eqx.Enumeration):
     left_domain = "An iterate left the domain: the function is not finite there."
     cycle = "The iterates return to where they were: a cycle. A line search breaks it."
     flat_slope = (
-        "A step is far longer than the iterate: the Jacobian is nearly singular, a flat slope. "
+        "A step is far longer than the iterate, from where the function is far flatter than beside it: the "
+        "Jacobian is nearly singular. "
         "A line search or a trust region helps."
     )
     diverged = (
@@ -39,7 +42,8 @@ class OUTCOME(eqx.Enumeration):
 class NewtonHistory(eqx.Module):
     """iterates (steps + 1, n), residuals ‖F‖ and lengths of steps at each, order of convergence, outcome.
 
-    order: log ratio of the last three steps above rounding; 2 at a simple root, 1 at a multiple one.
+    order: log ratio of the last three steps above rounding; 2 at a simple root, 1 at a multiple one, NaN
+      if there are no three in a row.
     """
 
     iterates: Float[Array, "k n"]
@@ -63,7 +67,7 @@ def newton_history(fn: Callable, y0: PyTree, args: Any = None, *, steps: int = 3
     def step(x, _):
         F = problem.F(x, parameters)
         J = jacobian(linear_map(problem.F, x, parameters), x)
-        s = jnp.linalg.solve(J, F)
+        s = jnp.where(F.any(), jnp.linalg.solve(J, F), 0)  # at a root, however singular
         return x - s, (x, _norm(F), _norm(s))
 
     x0 = varying_as(constant(problem.unknowns.pack(y0)), parameters)
@@ -77,14 +81,30 @@ def _norm(v):
 
 def _order(x, lengths):
     """log(s₃/s₂) / log(s₂/s₁) for the last three that are above rounding."""
-    big = lengths > jnp.finfo(x.dtype).eps ** 0.9 * (_size(x) + FLOOR)
-    last = jnp.maximum(jnp.where(big & jnp.isfinite(lengths), jnp.arange(len(lengths)), 0).max(), 2)
-    a, b, c = (jnp.log(lengths[last - k]) for k in (2, 1, 0))
-    return (c - b) / (b - a)
+    big = jnp.isfinite(lengths) & (lengths > jnp.finfo(x.dtype).eps ** 0.9 * _sizes(x))
+    last = jnp.where(big, jnp.arange(len(lengths)), 0).max()
+    three = last - np.array([2, 1, 0])
+    a, b, c = jnp.log(lengths[three])
+    return jnp.where((last >= 2) & big[three].all(), (c - b) / (b - a), jnp.nan)
 
 
 def _size(x):
     return jnp.sqrt((x * x).sum(1))
+
+
+def _sizes(x):
+    """Of the iterates, and a part of the largest so far where they are small: no unit decides."""
+    size = _size(x)
+    return size + FLOOR * lax.cummax(jnp.where(jnp.isfinite(size), size, 0))
+
+
+def _is_flat(x, residuals, lengths):
+    """Whether an iterate's step is far longer than itself, and its slope far less than before or after."""
+    slope = residuals / lengths
+    steeper = (slope[1:] < _FLAT * slope[:-1], slope[:-1] < _FLAT * slope[1:])
+    none = jnp.zeros(1, bool)
+    beside = jnp.concatenate([none, steeper[0]]) | jnp.concatenate([steeper[1], none])
+    return ((_size(x) < _FLAT * lengths) & beside).any()
 
 
 def _runs_away(lengths):
@@ -97,20 +117,20 @@ def _runs_away(lengths):
 
 def _outcome(x, residuals, lengths):
     tol = tolerance(x.dtype)
-    relative = lengths / (_size(x) + FLOOR)
+    sizes = _sizes(x)
     # A step is small beside x, or else, where x is small itself, the residual has become so.
     largest = jnp.where(jnp.isfinite(residuals), residuals, 0).max()
     small = (lengths[-1] <= tol * _size(x)[-1]) | (residuals[-1] <= tol * largest)
-    small &= relative[-1] <= tol
+    short = lengths[-1] <= tol * sizes[-1]
+    small &= short
     distance = _size(x[:-1] - x[-1:])  # of earlier iterates from the last
-    returned = distance[:-1] <= tol * (_size(x[-1:])[0] + FLOOR)
+    returned = distance[:-1] <= tol * sizes[-1]
     choose = OUTCOME.where
-    found = choose(relative[-1] > 1e3, OUTCOME.flat_slope, OUTCOME.slow)
-    found = choose(returned.any(), OUTCOME.cycle, found)
+    found = choose(returned.any(), OUTCOME.cycle, OUTCOME.slow)
     found = choose(jnp.isfinite(residuals).all(), found, OUTCOME.left_domain)
     broken = (jnp.isfinite(residuals) & ~jnp.isfinite(lengths)).any()
     found = choose(broken, OUTCOME.singular_jacobian, found)
-    flat = (relative > 1e3).any() & ~(relative[-1] <= tol)
+    flat = _is_flat(x, residuals, lengths) & ~short
     found = choose(flat & ~broken, OUTCOME.flat_slope, found)
     found = choose(_runs_away(lengths), OUTCOME.diverged, found)
     found = choose(small, OUTCOME.converged, found)

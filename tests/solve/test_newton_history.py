@@ -38,13 +38,14 @@ def test_steps_that_grow_are_divergence(fn, start):
     assert newton_history(fn, start).outcome == OUTCOME.diverged
 
 
-@pytest.mark.parametrize("unit", [1e-8, 1.0])
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
 def test_a_cycle_in_any_unit(unit):
     """0 ↔ 1 of x³ - 2 x + 2: steps are small beside 0.1 in the small unit, and residuals are not."""
+    unit = jnp.array(unit)
     history = newton_history(lambda y, u: (y / u) ** 3 - 2 * (y / u) + 2, 0.0, unit)
     assert history.outcome == OUTCOME.cycle
     early = newton_history(lambda y, u: jnp.exp(y / u) - 3, 0.0, unit * 1e-4, steps=1)
-    assert early.outcome == OUTCOME.slow
+    assert early.outcome == OUTCOME.slow and np.isnan(early.order)  # of two steps
     found = newton_history(lambda y, u: (y / u) ** 2 - 2, jnp.sqrt(2.0) * unit, unit)
     assert found.outcome == OUTCOME.converged
 
@@ -52,6 +53,20 @@ def test_a_cycle_in_any_unit(unit):
 def cubic(y, units):
     of_y, of_f = units
     return of_f * (y / of_y - 1) * (y / of_y - 2) * (y / of_y - 3)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_a_flat_slope_in_any_unit(unit):
+    """x² + 1 has no root: sooner or later an iterate is beside 0."""
+    history = newton_history(lambda y, u: (y / u) ** 2 + 1, 0.3 * unit, jnp.array(unit))
+    assert history.outcome == OUTCOME.flat_slope
+
+
+def test_a_root_that_is_reached_exactly():
+    """Where the Jacobian is singular there too; and after one step, of which no order can be told."""
+    double = newton_history(lambda y, _: (y - 1) ** 2, 3.0, steps=60)
+    assert double.outcome == OUTCOME.converged and double.iterates[-1] == 1
+    assert np.isnan(newton_history(lambda y, _: 3 * y - 1, 0.0, steps=3).order)
 
 
 @pytest.mark.parametrize("units", [(1e-9, 1.0), (1e9, 1.0), (1.0, 1e-9)])
