@@ -245,6 +245,12 @@ def test_float32_with_a_line_search_behind():
     assert np.abs(minima - np.asarray(found)).max(1).min() < 1e-5
 
 
+def test_no_parameters():
+    transform, x = scale_by_trust_region(), jnp.zeros(0)
+    step, _ = transform.update(x, transform.init(x), x, value_fn=jnp.sum)
+    assert step.shape == (0,)
+
+
 def test_bad_input():
     x = jnp.ones(2)
     for transform in (scale_by_newton_cg(), scale_by_trust_region()):
@@ -252,5 +258,8 @@ def test_bad_input():
             transform.update(x, transform.init(x), x)
         with pytest.raises(ValueError, match="pass the parameters"):
             transform.update(x, transform.init(x), value_fn=jnp.sum)
+    for radius in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="radius is positive and finite"):
+            scale_by_trust_region(radius)
     with pytest.raises(TypeError, match="expected real parameters"):
         scale_by_gauss_newton(lambda x: x).update(x, None, x.astype(complex))

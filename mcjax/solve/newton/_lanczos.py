@@ -33,6 +33,8 @@ class Curve(NamedTuple):
 def least_curvature(hessian: Callable, like: Array) -> Curve:
     """The direction of the most negative curvature that STEPS products find."""
     n, eps = like.size, jnp.finfo(like.dtype).eps
+    if not n:
+        return Curve(jnp.zeros((), like.dtype), like, like)
     scattered = jnp.sin(jnp.arange(1, n + 1, dtype=like.dtype) ** 2)
 
     def grow(carry, j):

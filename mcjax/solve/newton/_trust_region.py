@@ -17,8 +17,10 @@ Source: Conn, Gould and Toint, Trust-Region Methods (2000), algorithms 6.1.1 and
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array
 
 from ._lanczos import least_curvature
@@ -41,7 +43,7 @@ def scale_by_trust_region(
     those where the gradient is zero. What follows in a chain changes the step after its test.
 
     Args:
-      radius: Δ at first, in the unit of the parameters.
+      radius: Δ at first, in the unit of the parameters; positive.
       max_steps: of CG, each a product with the Hessian. None: twice the number of parameters.
       tol: the relative residual of CG far from a minimum; min(tol, ‖g‖) near it.
 
@@ -53,6 +55,9 @@ def scale_by_trust_region(
     vectors of memory; one or two values.
     Source: Steihaug (1983); Conn, Gould and Toint, Trust-Region Methods (2000).
     """
+
+    if not isinstance(radius, Tracer) and not 0 < radius < np.inf:
+        raise ValueError(f"scale_by_trust_region: radius is positive and finite, got {radius!r}")
 
     def init(params):
         x = unknowns(params, "scale_by_trust_region").pack(params)
