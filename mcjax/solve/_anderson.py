@@ -8,13 +8,16 @@ the secant step that makes f zero as far as the memory spans, which is GMRES whe
 """
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, PyTree, Scalar
 
+from ._compiled import whole
 from ._vector import packing
 
 
@@ -39,7 +42,13 @@ class Anderson(optx.AbstractFixedPointSolver):
     rtol: float
     atol: float
     norm: Callable[[PyTree], Scalar] = optx.max_norm
-    memory: int = 5
+    memory: int = eqx.field(default=5, static=True, converter=whole)
+
+    def __check_init__(self):
+        if not isinstance(self.memory, Integral) or self.memory < 0:
+            raise ValueError(
+                f"Anderson: memory is a number of changes, 0 or more, got {self.memory!r}"
+            )
 
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         """An empty memory."""

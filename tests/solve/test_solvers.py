@@ -227,6 +227,9 @@ def test_bad_input():
         fixed_point(lambda y, _: y[:1], None, jnp.ones(2))
     with pytest.raises(TypeError, match="got str in it"):
         least_squares(lambda y, _: y, None, "y")
+    for memory in (-1, 2.5):
+        with pytest.raises(ValueError, match="memory is a number of changes"):
+            Anderson(1e-8, 1e-8, memory=memory)
     with pytest.raises(ValueError, match="polish is a number of Newton steps"):
         root(lambda y, _: y - 1, None, 0.0, polish=-1)
     with pytest.raises(ValueError, match=r"root: y0 has no numbers, its shapes are \[\(0, 3\)\]"):
@@ -237,6 +240,7 @@ def test_counts_of_numpy():
     """They are the program's, as Python's are, and no arrays."""
     newton, counts = optx.Newton(1e-8, 1e-8), {"max_steps": np.int64(9), "polish": np.int32(1)}
     assert root(lambda y, _: y - 1, newton, 0.0, **counts).value == 1
+    assert Anderson(1e-8, 1e-8, memory=np.int64(3)) == Anderson(1e-8, 1e-8, memory=3)
 
 
 @pytest.mark.parametrize("solve", [root, least_squares])
