@@ -11,6 +11,7 @@ Source: Farrell, Birkisson and Funke, SIAM J. Sci. Comput. 37 (2015) A2026.
 """
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import equinox as eqx
@@ -47,6 +48,8 @@ def roots(
     no root itself. A lane that found no new root is NaN and not stationary. Roots come in the order in
     which they were found.
     """
+    if not isinstance(count, Integral) or count < 1:
+        raise ValueError(f"roots: count is a number of roots, 1 or more, got {count!r}")
     y0 = unknown(y0, "roots")
     problem = equation(fn, y0, args, "roots")
     check_square(problem, "roots")

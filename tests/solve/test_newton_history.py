@@ -64,9 +64,24 @@ def test_a_flat_slope_in_any_unit(unit):
 
 def test_a_root_that_is_reached_exactly():
     """Where the Jacobian is singular there too; and after one step, of which no order can be told."""
-    double = newton_history(lambda y, _: (y - 1) ** 2, 3.0, steps=60)
+
+    @jax.jit
+    def run():
+        double = newton_history(lambda y, _: (y - 1) ** 2, 3.0, steps=60)
+        return double, newton_history(lambda y, _: 3 * y - 1, 0.0, steps=3).order
+
+    double, order = run()
     assert double.outcome == OUTCOME.converged and double.iterates[-1] == 1
-    assert np.isnan(newton_history(lambda y, _: 3 * y - 1, 0.0, steps=3).order)
+    assert np.isnan(order)
+
+
+def test_counts():
+    for count in (0, 2.5, jnp.array(2)):
+        with pytest.raises(ValueError, match="count is a number of roots, 1 or more"):
+            roots(cubic, None, 0.0, (1.0, 1.0), count=count)
+    for steps in (-1, 2.5, jnp.array(2)):
+        with pytest.raises(ValueError, match="steps is a number of steps, 0 or more"):
+            newton_history(cubic, 0.0, (1.0, 1.0), steps=steps)
 
 
 @pytest.mark.parametrize("units", [(1e-9, 1.0), (1e9, 1.0), (1.0, 1e-9)])
