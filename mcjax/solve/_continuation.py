@@ -94,12 +94,8 @@ def continuation(
     Errors: ε κ([A; τ]). Cost: about 4 Jacobians with a solve a point, one after the other.
     """
     check_steps(steps, "continuation")
+    _check_lengths(step, max_step)
     y0, p0 = branch_start(y0, p0, "continuation")
-    if p0.shape or jnp.iscomplexobj(p0):
-        raise ValueError(
-            f"continuation: p0 is one real number, got {p0.dtype}{list(p0.shape)}; many parameters "
-            "are a path of one, fn(y, path(p), args)"
-        )
     problem = equation(lambda z, args: fn(*z, args), (y0, p0), args, "continuation")
     _check_curve(problem)
     start = varying_as(problem.unknowns.pack((y0, p0)), problem.parameters)
@@ -130,11 +126,17 @@ def continuation(
 
 
 def branch_start(y, p, name):
-    """y and p as arrays; a Python number p in the precision of y."""
+    """y and p as arrays, p of one real number; a Python number in the precision of y."""
     y = unknown(y, name)
     if isinstance(p, int | float):
         p = jnp.asarray(p, packing(y, name).pack(y).dtype)
-    return y, inexact(p, name)
+    p = inexact(p, name)
+    if p.shape or jnp.iscomplexobj(p):
+        raise ValueError(
+            f"{name}: p is one real number, got {p.dtype}{list(p.shape)}; many parameters are a "
+            "path of one, fn(y, path(p), args)"
+        )
+    return y, p
 
 
 class Path(NamedTuple):
@@ -280,6 +282,14 @@ def check_steps(steps, name: str) -> None:
     """Raise unless it is a number of points."""
     if not isinstance(steps, Integral) or steps < 1:
         raise ValueError(f"{name}: steps is a number of points, 1 or more, got {steps!r}")
+
+
+def _check_lengths(step, max_step):
+    """Raise if one leads nowhere; of arrays that is not known, and the branch is NaN."""
+    if isinstance(step, int | float) and not 0 < abs(step) < np.inf:
+        raise ValueError(f"continuation: step is finite and not 0, got {step!r}")
+    if isinstance(max_step, int | float) and not max_step > 0:
+        raise ValueError(f"continuation: max_step is positive, or None, got {max_step!r}")
 
 
 def groups(y: PyTree) -> np.ndarray:

@@ -274,8 +274,16 @@ def test_a_function_is_traced_once():
 def test_bad_input():
     with pytest.raises(ValueError, match="2 equations for 1 unknowns and p"):
         continuation(lambda y, p, _: jnp.stack([y, p]), 0.0, 0.0, step=0.1, steps=2)
-    with pytest.raises(ValueError, match=r"p0 is one real number, got float64\[2\]"):
+    with pytest.raises(ValueError, match=r"continuation: p is one real number, got float64\[2\]"):
         continuation(lambda y, p, _: y - p[0], 0.0, jnp.zeros(2), step=0.1, steps=2)
+    with pytest.raises(ValueError, match=r"fold: p is one real number, got float64\[2\]"):
+        fold(lambda y, p, _: y * y - p, 0.1, jnp.zeros(2))
+    for step in (0.0, np.nan, -np.inf):
+        with pytest.raises(ValueError, match="step is finite and not 0"):
+            continuation(lambda y, p, _: y - p, 0.0, 0.0, step=step, steps=2)
+    for longest in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="max_step is positive"):
+            continuation(lambda y, p, _: y - p, 0.0, 0.0, step=1, steps=2, max_step=longest)
     with pytest.raises(ValueError, match="steps is a number of points"):
         continuation(lambda y, p, _: y - p, 0.0, 0.0, step=0.1, steps=0)
     with pytest.raises(ValueError, match="continuation: y0 has no numbers"):
@@ -310,5 +318,6 @@ def test_a_fold_in_any_unit():
 
 
 def test_no_step_leads_nowhere():
-    branch = continuation(lambda y, p, _: y**2 + p, jnp.array(1.0), -1.0, step=0.0, steps=3)
+    zero = jnp.array(0.0)
+    branch = continuation(lambda y, p, _: y**2 + p, jnp.array(1.0), -1.0, step=zero, steps=3)
     assert not branch.converged.any()
