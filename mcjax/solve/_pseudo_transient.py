@@ -50,6 +50,10 @@ class PseudoTransient(optx.AbstractRootFinder):
     linear_solver: lx.AbstractLinearSolver = lx.AutoLinearSolver(well_posed=None)
     delta0: float | None = None
 
+    def __check_init__(self):
+        if isinstance(self.delta0, int | float) and not self.delta0 > 0:
+            raise ValueError(f"PseudoTransient: delta0 is positive, or None, got {self.delta0!r}")
+
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         """No step yet."""
         infinity = jnp.full_like(packing(y, "PseudoTransient").pack(y)[0], jnp.inf)

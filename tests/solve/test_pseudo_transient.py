@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
+import pytest
 
 from mcjax.solve import OUTCOME, STATUS, PseudoTransient, newton_history, root
 
@@ -77,3 +78,9 @@ def test_the_flow_of_pytrees_complex_numbers_and_float32():
     assert abs(own) < 1e-8
     assert single.dtype == jnp.float32
     np.testing.assert_allclose(single, 2**0.5, rtol=1e-6)
+
+
+def test_bad_input():
+    for delta0 in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="delta0 is positive"):
+            PseudoTransient(1e-8, 1e-8, delta0=delta0)
