@@ -245,6 +245,19 @@ def test_float32_with_a_line_search_behind():
     assert np.abs(minima - np.asarray(found)).max(1).min() < 1e-5
 
 
+def test_a_saddle_of_little_curvature_is_left():
+    """-1e-10 of the largest: far above rounding, and below its root."""
+
+    def f(x):
+        return 1e6 * (x[0] - 1) ** 2 - 1e-4 * x[1] ** 2
+
+    transform, x = scale_by_trust_region(), jnp.array([1.0, 0.0])
+    step, _ = jax.jit(lambda x: transform.update(jax.grad(f)(x), transform.init(x), x, value_fn=f))(
+        x
+    )
+    np.testing.assert_allclose(np.abs(step), [0, 1], atol=10 * EPS)
+
+
 def test_no_parameters():
     transform, x = scale_by_trust_region(), jnp.zeros(0)
     step, _ = transform.update(x, transform.init(x), x, value_fn=jnp.sum)

@@ -23,7 +23,7 @@ STEPS = 32  # enough for an end of the spectrum that matters; exact for fewer pa
 
 
 class Curve(NamedTuple):
-    """A unit vector v, least = vᵀHv < 0, and Hv; zeros if none is negative beyond √ε of the largest."""
+    """A unit vector v, least = vᵀHv < 0, and Hv; zeros if none is negative beyond rounding of the largest."""
 
     least: Array
     v: Array
@@ -51,7 +51,8 @@ def least_curvature(hessian: Callable, like: Array) -> Curve:
     (Q, HQ, _), _ = lax.scan(grow, (rows, rows, scattered), jnp.arange(len(rows)))
     T = matmul(Q, HQ.T)
     values, vectors = jnp.linalg.eigh((T + T.T) / 2)
-    beyond = values[0] < -(eps**0.5) * jnp.abs(values).max()
+    rounding = min(100 * len(rows) * eps, eps**0.5)
+    beyond = values[0] < -rounding * jnp.abs(values).max()
     curve = Curve(values[0], _combined(vectors[:, 0], Q), _combined(vectors[:, 0], HQ))
     return Curve(*(jnp.where(beyond, x, 0) for x in curve))
 
