@@ -46,7 +46,7 @@ def roots(
 
     solver: of optimistix, as for `root`; None: those of `root`. y0: where every search starts, and
     no root itself. A lane that found no new root is NaN and not stationary. Roots come in the order in
-    which they were found.
+    which they were found. As for `root`, unknowns far below 0.1 want another unit.
     """
     if not isinstance(count, Integral) or count < 1:
         raise ValueError(f"roots: count is a number of roots, 1 or more, got {count!r}")

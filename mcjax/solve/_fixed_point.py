@@ -47,7 +47,8 @@ def fixed_point(
       linear_solver, on_singular: as in `attach_implicit`.
 
     Returns:
-      a `Solution`, successful only if its certificate says that T(y) = y. aux is differentiable.
+      a `Solution`, successful only if its certificate says that T(y) = y, which it measures in |y| + 0.1:
+      what is far smaller wants another unit. aux is differentiable.
 
     Errors: ε κ(I - T_y) in y and its derivatives where the certificate's gradient_error says so.
     Cost: the solver's, and polish + 2 Jacobians with their SVDs.

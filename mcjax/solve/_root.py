@@ -51,8 +51,9 @@ def root(
       progress: show steps, values and lengths of steps on stderr; off under vmap.
 
     Returns:
-      a `Solution`, successful only if its certificate says that y is a root. With throw, what is no
-      root raises at run time. aux is differentiable.
+      a `Solution`, successful only if its certificate says that y is a root, which it measures in
+      |y| + 0.1: what is far smaller wants another unit. With throw, what is no root raises at run time.
+      aux is differentiable.
 
     Errors: ε κ(F_y) in y and its derivatives where the certificate's gradient_error says so.
     Cost: the solver's, and polish + 2 Jacobians with their SVDs.

@@ -99,11 +99,11 @@ def run_optax(
         on_singular, progress: as in `minimise`.
 
     Returns:
-      a `Solution`, successful only if its certificate says stationary: no saddle. `stats` has num_steps,
-      the reason why the loop ended (`REASON`), and with bounds the `ActiveSet`; derivatives are NaN where
-      a bound is weakly active, and with project those of the piece that y is in. `state` is the
-      optimiser's. Without success value is the point of the least fn that was seen, polished. aux is
-      differentiable.
+      a `Solution`, successful only if its certificate says stationary: no saddle. It measures in |y| + 0.1:
+      what is far smaller wants another unit. `stats` has num_steps, the reason why the loop ended
+      (`REASON`), and with bounds the `ActiveSet`; derivatives are NaN where a bound is weakly active, and
+      with project those of the piece that y is in. `state` is the optimiser's. Without success value is
+      the point of the least fn that was seen, polished. aux is differentiable.
 
     Errors: ε κ(F_y) in y and its derivatives where the certificate's gradient_error says so.
     Cost: a gradient in each step; polish + 2 Hessians with their SVDs whenever the gradient is small,
