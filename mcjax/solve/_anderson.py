@@ -8,7 +8,6 @@ the secant step that makes f zero as far as the memory spans, which is GMRES whe
 """
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import NamedTuple
 
 import equinox as eqx
@@ -17,7 +16,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, PyTree, Scalar
 
-from ._compiled import whole
+from ._compiled import check_count, whole
 from ._vector import packing
 
 
@@ -45,10 +44,7 @@ class Anderson(optx.AbstractFixedPointSolver):
     memory: int = eqx.field(default=5, static=True, converter=whole)
 
     def __check_init__(self):
-        if not isinstance(self.memory, Integral) or self.memory < 0:
-            raise ValueError(
-                f"Anderson: memory is a number of changes, 0 or more, got {self.memory!r}"
-            )
+        check_count(self.memory, 0, "Anderson: memory is a number of changes")
 
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         """An empty memory."""

@@ -12,7 +12,6 @@ problems that wait, its outputs those that ended, in the order in which they did
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -25,7 +24,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from .._core._constant import constant
 from ._apart import apart, traced_once
-from ._compiled import compiled
+from ._compiled import check_count, compiled
 from ._equation import Equation, equation
 from ._least_squares import least_squares
 from ._minimise import minimise
@@ -76,8 +75,7 @@ def batch_solve(
     kind = next((known for known in (least_squares, root, minimise) if known == run), None)
     if kind is None:
         raise ValueError(f"batch_solve: run is least_squares, root or minimise, got {run!r}")
-    if not isinstance(lanes, Integral) or lanes < 1:
-        raise ValueError(f"batch_solve: lanes is a number of problems, 1 or more, got {lanes!r}")
+    check_count(lanes, 1, "batch_solve: lanes is a number of problems")
     y0, args = inexact(y0, "batch_solve"), arrays(args)
     size = _size(y0, args)
     batched, shared = eqx.partition(args, eqx.is_array)

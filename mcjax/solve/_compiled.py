@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from numbers import Integral
 from typing import ParamSpec, TypeVar
 
 import equinox as eqx
@@ -26,3 +27,9 @@ def compiled(function: Callable[_P, _T]) -> Callable[_P, _T]:
 def whole(count):
     """A count, Python's integer for NumPy's."""
     return int(count) if isinstance(count, np.integer) else count
+
+
+def check_count(count, least: int, says: str) -> None:
+    """Raise what it `says` unless the count is a whole number and not below the least."""
+    if not isinstance(count, Integral) or count < least:
+        raise ValueError(f"{says}, {least} or more, got {count!r}")

@@ -23,7 +23,6 @@ Stability Analysis (2010), chapter 4.
 """
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -35,7 +34,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from .._core._constant import constant
 from ._attach import attach
-from ._compiled import compiled
+from ._compiled import check_count, compiled
 from ._equation import Equation, equation, varying_as
 from ._linear import jacobian, linear_solve
 from ._vector import inexact, packing, unknown
@@ -93,7 +92,7 @@ def continuation(
 
     Errors: ε κ([A; τ]). Cost: about 4 Jacobians with a solve a point, one after the other.
     """
-    check_steps(steps, "continuation")
+    check_count(steps, 1, "continuation: steps is a number of points")
     _check_lengths(step, max_step)
     y0, p0 = branch_start(y0, p0, "continuation")
     problem = equation(lambda z, args: fn(*z, args), (y0, p0), args, "continuation")
@@ -276,12 +275,6 @@ def _units(F, z0, leaves, step):
     R = jnp.where(R > 0, R, 1)
     one = jnp.ones(1, z0.dtype)
     return rows**0.5 * jnp.concatenate([(np.sqrt(counts) * R)[where], one])
-
-
-def check_steps(steps, name: str) -> None:
-    """Raise unless it is a number of points."""
-    if not isinstance(steps, Integral) or steps < 1:
-        raise ValueError(f"{name}: steps is a number of points, 1 or more, got {steps!r}")
 
 
 def _check_lengths(step, max_step):

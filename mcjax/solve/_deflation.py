@@ -11,7 +11,6 @@ Source: Farrell, Birkisson and Funke, SIAM J. Sci. Comput. 37 (2015) A2026.
 """
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import equinox as eqx
@@ -24,7 +23,7 @@ from jaxtyping import Array, PyTree
 from .._core._constant import constant
 from ._apart import apart
 from ._certificate import STATUS
-from ._compiled import compiled
+from ._compiled import check_count, compiled
 from ._equation import Equation, check_square, equation
 from ._root import root, scaled
 from ._solution import Solution
@@ -48,8 +47,7 @@ def roots(
     no root itself. A lane that found no new root is NaN and not stationary. Roots come in the order in
     which they were found. As for `root`, unknowns far below 0.1 want another unit.
     """
-    if not isinstance(count, Integral) or count < 1:
-        raise ValueError(f"roots: count is a number of roots, 1 or more, got {count!r}")
+    check_count(count, 1, "roots: count is a number of roots")
     y0 = unknown(y0, "roots")
     problem = equation(fn, y0, args, "roots")
     check_square(problem, "roots")

@@ -18,8 +18,8 @@ from jaxtyping import PyTree
 
 from .._core._constant import constant
 from ._apart import traced_once
-from ._compiled import compiled
-from ._continuation import check_steps, follow, groups
+from ._compiled import check_count, compiled
+from ._continuation import follow, groups
 from ._equation import Equation, check_square, equation, unit_of_small, varying_as
 from ._root import root
 from ._solution import Solution
@@ -60,7 +60,7 @@ def homotopy(
     fn = traced_once(fn, y0, args)
     problem = equation(fn, y0, args, "homotopy")
     check_square(problem, "homotopy")
-    check_steps(steps, "homotopy")
+    check_count(steps, 1, "homotopy: steps is a number of points")
     unit = unit_of_small(problem, problem.unknowns.pack(y0))
     start = problem.unknowns.unpack(_end(problem, y0, step, steps))
     solver = line_search_newton(default_tolerance(y0))

@@ -1,7 +1,6 @@
 """Newton's method in the open: its iterates, its order of convergence, and the name of what goes wrong."""
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import equinox as eqx
@@ -12,6 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .._core._constant import constant
 from ._certificate import FLOOR, tolerance
+from ._compiled import check_count
 from ._equation import check_square, equation, varying_as
 from ._linear import jacobian, linear_map
 from ._vector import inexact
@@ -60,8 +60,7 @@ def newton_history(fn: Callable, y0: PyTree, args: Any = None, *, steps: int = 3
     y⁺ = y - F_y⁻¹ F. The number of steps is fixed; iterates are real vectors, complex ones as
     (Re, Im). Not differentiable: `root` is. Source: Ortega and Rheinboldt, Iterative Solution (1970).
     """
-    if not isinstance(steps, Integral) or steps < 0:
-        raise ValueError(f"newton_history: steps is a number of steps, 0 or more, got {steps!r}")
+    check_count(steps, 0, "newton_history: steps is a number of steps")
     y0 = inexact(y0, "newton_history")
     problem = equation(fn, y0, args, "newton_history")
     check_square(problem, "newton_history")

@@ -13,7 +13,6 @@ Derivatives are those of the equation that holds at the minimum (`_feasible`), a
 """
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import equinox as eqx
@@ -27,7 +26,7 @@ from .._core._constant import constant
 from ._apart import raise_if
 from ._attach import attach
 from ._certificate import Certificate
-from ._compiled import compiled
+from ._compiled import check_count, compiled
 from ._equation import Equation, equation, varying_as
 from ._feasible import Feasible, everywhere, in_bounds, on_manifold, projected
 from ._linear import linear_solve
@@ -124,8 +123,7 @@ def run_optax(
             "average in fn"
         )
     check_polish(polish, NAME)
-    if not isinstance(max_steps, Integral) or max_steps < 1:
-        raise ValueError(f"{NAME}: max_steps is a number of steps, 1 or more, got {max_steps!r}")
+    check_count(max_steps, 1, f"{NAME}: max_steps is a number of steps")
     solve = linear_solve(None, on_singular, frozenset(), NAME)
     y0 = constant(varying_as(y0, objective.parameters))
     place = _feasible(objective, y0.slow if pair else y0, lower, upper, project, manifold)

@@ -1,7 +1,6 @@
 """optimistix's Solution, with a certificate."""
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import NamedTuple, TypeVar
 
 import equinox as eqx
@@ -14,6 +13,7 @@ from .._core._constant import constant
 from ._apart import raise_if
 from ._attach import attach
 from ._certificate import STATUS, Certificate, certify
+from ._compiled import check_count
 from ._equation import Equation
 from ._linear import Solve, linear_solve
 from ._progress import Line
@@ -55,8 +55,7 @@ def certified(
 
 def check_polish(polish, name: str) -> None:
     """Raise unless it is a number of steps."""
-    if not isinstance(polish, Integral) or polish < 0:
-        raise ValueError(f"{name}: polish is a number of Newton steps, 0 or more, got {polish!r}")
+    check_count(polish, 0, f"{name}: polish is a number of Newton steps")
 
 
 def attached(
