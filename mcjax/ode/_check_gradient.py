@@ -15,10 +15,9 @@ by the second adjoint, and for the Taylor parts by differences, lest a wrong adj
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
 
 import diffrax
 import equinox as eqx
@@ -31,6 +30,7 @@ from jax.flatten_util import ravel_pytree
 from ._flow import SOLVER, only_if, tolerant
 from ._functional_error import functional_error
 from ._gauss import GaussAdjoint
+from ._gradient_report import GradientPart, GradientReport
 from ._replay import ReplayAdjoint
 
 ADJOINTS = (ReplayAdjoint(), GaussAdjoint())
@@ -39,52 +39,6 @@ _STEPS = 2.0 ** -np.arange(3, 15)  # relative to the parameters
 _MORE_STEPS = 64  # for the solutions of more digits, of which no step is kept
 _LOOSE = 0.1  # an agreement that lets more pass is none
 _SLACK = 100  # times rtol: what a gradient of a good solution may be wrong by
-
-
-@dataclass(frozen=True)
-class GradientPart:
-    """One comparison: relative difference found and allowed, what was compared, and the verdict."""
-
-    name: str
-    verdict: Literal["right", "wrong", "undecided"]
-    found: float
-    allowed: float
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class GradientReport:
-    """The comparisons. Print it, or ask `.ok`."""
-
-    parts: tuple[GradientPart, ...]
-    loss: float
-    gradients: tuple[Any, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Nothing is wrong, and a gradient was compared with differences."""
-        return self.verdict == "right"
-
-    @property
-    def verdict(self) -> Literal["right", "wrong", "undecided"]:
-        """Wrong if any part is; right if differences say so; else undecided."""
-        if any(p.verdict == "wrong" for p in self.parts):
-            return "wrong"
-        decided = any(p.verdict == "right" and p.name.startswith("Taylor") for p in self.parts)
-        return "right" if decided else "undecided"
-
-    def raise_if_wrong(self) -> None:
-        """Raise an AssertionError with this report if anything is wrong."""
-        if self.verdict == "wrong":
-            raise AssertionError(str(self))
-
-    def __str__(self) -> str:
-        lines = [f"gradient of a loss {self.loss:.10g}: {self.verdict}", ""]
-        lines += [f"{'part':34}{'verdict':11}{'found':>9}{'allowed':>9}  detail"]
-        for p in self.parts:
-            numbers = f"{p.found:9.1e}{p.allowed:9.1e}"
-            lines.append(f"{p.name:34}{p.verdict:11}{numbers}  {p.detail}".rstrip())
-        return "\n".join(lines)
 
 
 def check_ode_gradient(
@@ -105,13 +59,14 @@ def check_ode_gradient(
     Args:
       f: (t, y, args) ↦ y'.
       loss: ys ↦ a number, ys the states at ts with a leading axis.
-      ts: (m,), increasing; the solution starts at ts[0].
-      y0, args: where to check. Gradients are taken in their floating-point arrays.
+      ts: (m,), increasing or decreasing; the solution starts at ts[0].
+      y0, args: where to check. Gradients are taken in their floating-point arrays and numbers.
       adjoints: of diffrax or of this room: the one in question, and one whose error is controlled; by
         default ReplayAdjoint and GaussAdjoint.
       solver, stepsize_controller, max_steps: of the solution in question; by default
         Tsit5, and a PIDController with rtol = atol = √eps.
-      seed: of the directions of the differences. A second one, off 0, moves what is zero, too.
+      seed: of the directions of the differences, two if there are two numbers. One more, off 0, moves
+        what is zero, too.
 
     Returns:
       A `GradientReport`. A part is wrong if the relative difference exceeds `allowed`: a hundred times rtol,
@@ -124,6 +79,9 @@ def check_ode_gradient(
     """
     ts = jnp.asarray(ts)
     ts = ts if jnp.issubdtype(ts.dtype, jnp.floating) else ts.astype(float)
+    if not ((jnp.diff(ts) >= 0).all() or (jnp.diff(ts) <= 0).all()):
+        raise ValueError("check_ode_gradient: ts must increase or decrease")
+    y0, args = _with_arrays((y0, args))
     problem = _Solve(f, loss, ts, solver, max_steps, seed)
     moving, rest = eqx.partition((y0, args), eqx.is_inexact_array)
     if not jax.tree.leaves(moving):
@@ -210,16 +168,36 @@ class _Solve(eqx.Module):
         return only_if(okay, self.loss(jax.tree.map(wrong, solution.ys)))
 
     def error(self, y0, args, controller):
-        """|estimated error| and value of the loss."""
+        """|estimated error| and value of the loss, in ascending time."""
         saveat, adjoint = diffrax.SaveAt(dense=True), diffrax.ForwardMode()
+        here = self if self.ts[0] <= self.ts[-1] else self.mirrored()
 
         @eqx.filter_jit
         def run(y0, args):
-            solution = self.solve(y0, args, controller, adjoint, saveat)
-            return functional_error(self.f, solution, self.loss, self.ts, args, solver=self.solver)
+            solution = here.solve(y0, args, controller, adjoint, saveat)
+            return functional_error(here.f, solution, self.loss, here.ts, args, solver=self.solver)
 
         found = run(y0, args)
         return abs(float(found.estimate)), float(found.value)
+
+    def mirrored(self):
+        """The same states, with -t for t."""
+
+        def f(t, y, args):
+            return jax.tree.map(jnp.negative, self.f(-t, y, args))
+
+        return replace(self, f=f, ts=-self.ts)
+
+
+def _with_arrays(tree):
+    """The tree with an array for every number in which there is a gradient, of the type of the first."""
+    types = [x.dtype for x in jax.tree.leaves(tree) if hasattr(x, "dtype")]
+    number = next((t for t in types if jnp.issubdtype(t, jnp.inexact)), None)
+
+    def array(x):
+        return jnp.asarray(x, number if isinstance(x, float) else None)
+
+    return jax.tree.map(lambda x: array(x) if eqx.is_inexact_array_like(x) else x, tree)
 
 
 def _keeps_nothing(adjoint, saveat):
@@ -284,12 +262,15 @@ def _largest(x):
 def _directions(point, sizes, seed):
     """As large as the parameters, and the same that moves what is zero, too, as its array is large.
 
-    The first is for concentrations, which do not become negative: the second may find no solution.
+    The first is for concentrations, which do not become negative: the last may find no solution.
+    Of what is wrong in two components a single direction may see the difference.
     """
-    v = np.random.default_rng(seed).uniform(-1, 1, point.shape)
+    v, w = np.random.default_rng(seed).uniform(-1, 1, (2, *point.shape))
     size, zero = np.abs(point), point == 0
     if not zero.all():
         yield "", size * v
+    if point.size - zero.sum() > 1:
+        yield " again", size * w
     if zero.any():
         yield " off 0", np.where(zero, sizes, size) * v
 

@@ -109,8 +109,27 @@ def test_a_wrong_derivative_in_what_is_zero():
     np.testing.assert_allclose(report.loss, unit * np.exp(-2.0), rtol=1e-6)
 
 
+def test_a_wrong_derivative_in_a_number_backwards_in_time():
+    """args may be a number of Python. The error of the loss is found in ascending time."""
+    report = check_ode_gradient(
+        lambda t, y, a: -half_wrong(a, y),
+        squares,
+        jnp.linspace(2.0, 0.0, 3),
+        jnp.array([1.0, 0.5]),
+        1.1,
+        max_steps=64,
+    )
+    found = verdicts(report)
+    assert report.verdict == found["Taylor, GaussAdjoint"] == "wrong"
+    assert found["adjoints"] == found["functional"] == "right"
+    with pytest.raises(ValueError, match="increase or decrease"):
+        check_ode_gradient(lambda t, y, a: y, squares, jnp.array([0.0, 2, 1]), jnp.ones(1))
+
+
 def test_directions_and_distances():
-    """What is zero moves in the second direction alone; squares of gradients have no size."""
+    """What is zero moves in the last direction alone; squares of gradients have no size."""
+    (_, v), (_, w) = _directions(np.ones(2), np.ones(2), 0)
+    assert abs(np.linalg.det([v, w])) > 0.1, "what hides from one of two is seen by the other"
     first, second = _directions(np.array([0.0, -2.0, 0.0]), np.array([2.0, 2.0, 1.0]), 0)
     assert [first[0], second[0]] == ["", " off 0"]
     np.testing.assert_array_equal(first[1] != 0, [False, True, False])
