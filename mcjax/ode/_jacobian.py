@@ -73,6 +73,11 @@ def jacobian(solve):
                     f"jacobian: params has a leaf of type {type(x).__name__}, which is no array. Pass the "
                     "first part of eqx.partition(params, eqx.is_inexact_array), and combine both in the solve"
                 )
+            if jnp.iscomplexobj(x):
+                raise TypeError(
+                    "jacobian: params are complex; split them into real and imaginary parts, and join "
+                    "both in the solve"
+                )
         seen = _Seen()
         out = jax.eval_shape(lambda p: solve(p, *args, adjoint=_Measure(seen)), params)
         shapes = jax.eval_shape(lambda: params)

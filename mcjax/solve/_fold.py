@@ -53,7 +53,8 @@ def fold(
       a `Solution` whose value is a `FoldPoint`, certified and differentiable at every order.
 
     Where a branch crosses another or p has no extremum to second order (a cusp), these equations are
-    singular: derivatives are NaN, and the certificate's smallest_singular_value says so.
+    singular and derivatives infinite. At a point that is near one, as all that a solver finds are, they
+    are finite and large, and the certificate's gradient_error is near 1.
 
     Errors: ε κ of the equations. Cost: some Jacobians of (2n + 1)² numbers, and an SVD.
     Source: Moore and Spence, SIAM J. Numer. Anal. 17 (1980) 567.

@@ -50,7 +50,8 @@ class KKTAdjoint(optx.AbstractAdjoint):
 
     For `optx.minimise` and `optx.least_squares` y is the minimum that the constraints leave. For
     `optx.root_find` with a clipped y, numbers at a bound whose equation does not hold move with the
-    bound; where another equation does not hold either, derivatives are NaN.
+    bound; where another equation does not hold either, derivatives are NaN, as they are where one that
+    holds to 1e-6 has its root at the bound.
 
     The active set, an `ActiveSet`, is `sol.stats["active_set"]`: its margin is near 0 where a
     constraint is weakly active, and derivatives are NaN there. Jacobians are factored: O(n³).
@@ -107,12 +108,14 @@ class KKTAdjoint(optx.AbstractAdjoint):
         off = jnp.abs(F) / jnp.where(change > 0, change, 1)
         tight = jnp.finfo(x.dtype).eps ** 0.5
         gap_low, gap_high = (x - parts.lower) / size, (parts.upper - x) / size
-        low, high = ((constant(gap) <= tight) & (off > tight**0.75) for gap in (gap_low, gap_high))
-
-        solved = jnp.where(low | high, 0, off).max() < tight**0.5
+        at_low, at_high = (constant(gap) <= tight for gap in (gap_low, gap_high))
+        held = off > tight**0.75  # by a bound; what is at one and not held is on the edge
+        low, high = at_low & held, at_high & held
+        edge = ((at_low | at_high) & ~held).any()
+        strict = (jnp.where(low | high, 0, off).max() < tight**0.5) & ~edge
 
         def R(x, inputs):
-            value = parts.slope(x, inputs) * jnp.where(solved, 1, jnp.nan).astype(x.dtype)
+            value = parts.slope(x, inputs) * jnp.where(strict, 1, jnp.nan).astype(x.dtype)
             return jnp.where(low, x - parts.lower, jnp.where(high, x - parts.upper, value))
 
         problem = equation(R, x, inputs, "KKTAdjoint")
@@ -120,7 +123,6 @@ class KKTAdjoint(optx.AbstractAdjoint):
         margin = constant(jnp.maximum(jnp.minimum(jnp.abs(gap_low), jnp.abs(gap_high)), off).min())
         nothing = jnp.full((), jnp.nan, x.dtype)
         one, yes = jnp.ones((), x.dtype), jnp.asarray(True)
-        strict = solved & (margin > tight)
         active = ActiveSet(
             low, high, jnp.zeros(0, bool), margin, strict, one, yes, nothing, 0 * one
         )

@@ -53,7 +53,8 @@ def root(
     Returns:
       a `Solution`, successful only if its certificate says that y is a root, which it measures in
       |y| + 0.1: what is far smaller wants another unit. With throw, what is no root raises at run time.
-      aux is differentiable.
+      aux is differentiable. A double root has infinite derivatives; it is found to half of the digits,
+      where they are finite and large and the certificate's gradient_error is near 1.
 
     Errors: ε κ(F_y) in y and its derivatives where the certificate's gradient_error says so.
     Cost: the solver's, and polish + 2 Jacobians with their SVDs.

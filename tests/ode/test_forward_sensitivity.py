@@ -131,6 +131,8 @@ def test_relative_tolerances_and_components_apart(solver):
 def test_jacobian_in_what_is_no_array():
     with pytest.raises(TypeError, match=r"eqx\.partition"):
         jacobian(lambda p, adjoint: p[0])((jnp.ones(2), jnp.tanh))
+    with pytest.raises(TypeError, match="split them into real and imaginary parts"):
+        jacobian(lambda p, adjoint: p)(jnp.ones(2, complex))
 
 
 def test_jacobian_of_what_continuous_adjoints_refuse():

@@ -72,9 +72,12 @@ def test_hole_a_of_newton_with_an_active_bound():
             throw=False,
         ).value
 
-    da, dtop = jax.jit(jax.jacrev(y, argnums=(0, 1)))(jnp.array(1.0), jnp.array(0.4))
+    derivatives = jax.jit(jax.jacrev(y, argnums=(0, 1)))
+    da, dtop = derivatives(jnp.array(1.0), jnp.array(0.4))
     np.testing.assert_allclose(da, [0.0, 2.0], atol=1e-15)
     np.testing.assert_allclose(dtop, [1.0, 0.0], atol=1e-15)
+    for beyond in (0.0, 1e-7):  # at the bound by itself: one-sided derivatives alone
+        assert np.isnan(derivatives(jnp.array(0.4 + beyond), jnp.array(0.4))[0]).all()
 
 
 def test_a_projector_with_an_equality():
