@@ -14,9 +14,14 @@ segment starts from Q and from v*^⊥ - Q b, b = Qᵀ v*^⊥. So v^⊥ is contin
 
 picks the bounded one: linear least squares, with block-tridiagonal equations. v^⊥ = v - ξ f has the time
 scale η = -ξ', and d⟨J⟩/dp = (1/T) ∫ J_u v^⊥ + J_p + η (J - J̄) dt, J̄ = ⟨J⟩. As ξ J_u f + ξ' (J - J̄) is the
-derivative of ξ (J - J̄), and ξ = ⟨v, f⟩/|f|² is 0 where a segment starts,
+derivative of ξ (J - J̄), for any ξ that is 0 where a segment starts,
 
     d⟨J⟩/dp = (1/T) Σ_k [ ∫ J_u (v* + W a_k) + J_p dt + ξ_k (J̄ - J) at the end of the segment ].
+
+ξ = ⟨v, f⟩/|f|² takes out all that v has along f. Where a solution comes to rest it would grow like 1/|f|,
+for nothing: tangents along f fall there as f does. So |f| counts as s at least, a tenth of its mean so far.
+If |f| ~ e^{-λt}, s falls like 1/t, |J̄ - J| ~ 1/T + |f|, and all terms ξ (J̄ - J)/T together are of order
+log T/T. What keeps moving is faster than s time and again, and rid of all along f each time.
 """
 
 from collections.abc import Callable
@@ -60,7 +65,7 @@ def nilss(
     Args:
       f: (t, y, p) ↦ y', autonomous.
       objective: (t, y, p) ↦ a number, J.
-      y0: a state on the attractor, which may be an equilibrium: integrate a transient first.
+      y0: a state on the attractor, or on the way to an equilibrium: integrate a transient first.
       p: a number, the parameter. Others are closed over.
       segment: time Δ between orthonormalisations; e^{Λ Δ} should be a hundred or so at most.
       segments: how many; T = segment * segments is the time of the average.
@@ -74,7 +79,7 @@ def nilss(
       exponents (M,), the largest Lyapunov exponents but for the zero along f. All positive ones have to be
         among them: with one direction more, the last is negative.
       shadow (segments,): mean |v^⊥|² of each segment. It stays bounded where there is a shadow.
-      successful: false and NaN if the solver failed.
+      successful: false and NaN if the solver failed. Whether T is long enough, a second T tells.
 
     The result is a statistical estimate and has no derivatives of its own.
 
@@ -86,6 +91,11 @@ def nilss(
     y0, unravel = vector(y0)
     stepsize_controller = tolerant(stepsize_controller, y0.dtype)
     n = len(y0)
+    if not segment > 0 or segments < 1:
+        raise ValueError(
+            "nilss: the segment must be a positive time, as backwards the attractor is another, and "
+            f"segments at least 1, got {segment} and {segments}"
+        )
     if not 1 <= directions < n:
         raise ValueError(
             f"nilss: directions must be at least 1 and less than the {n} of y, one of which is along f, got "
@@ -95,31 +105,35 @@ def nilss(
     if p.shape != ():
         raise ValueError(f"nilss: p is a number, got shape {p.shape}; close over the others")
     rtol, atol = tolerances(stepsize_controller, float(jnp.finfo(y0.dtype).eps) ** 0.5)
-    still = lambda y: (atol + rtol * jnp.abs(y)) / segment  # noqa: E731
+    still = lambda y: 10 * jnp.linalg.norm(atol + rtol * jnp.abs(y)) / segment  # noqa: E731
     problem = _Problem(f, objective, unravel, p, still)
+    problem.check(y0)
     key = jax.random.key(0) if key is None else key
     W = jax.random.normal(key, (n, directions), y0.dtype)
     speed = problem.rate(y0)
-    W = jnp.linalg.qr(W - jnp.outer(speed, problem.shift(y0, speed, W)))[0]
+    pace = jnp.linalg.norm(speed)
+    W = jnp.linalg.qr(W - jnp.outer(speed, problem.shift(y0, speed, W, pace)))[0]
 
-    def one_segment(carry, _):
-        y, W, v, okay = carry
+    def one_segment(carry, count):
+        y, W, v, pace, okay = carry
         zero = (jnp.zeros((), y.dtype), jnp.zeros(directions + 1, y.dtype))
         zero += (jnp.zeros((directions + 1,) * 2, y.dtype),)
         start = (y, jnp.concatenate([W, v[:, None]], 1), *zero)
-        end, found = problem.integrate(start, segment, solver, stepsize_controller, max_steps)
+        end, found = problem.integrate(start, pace, segment, solver, stepsize_controller, max_steps)
         y, tangents, average, slopes, gram = end
         speed = problem.rate(y)
-        drift = problem.shift(y, speed, tangents)
+        drift = problem.shift(y, speed, tangents, pace)
         tangents = tangents - jnp.outer(speed, drift)
         Q, R = jnp.linalg.qr(tangents[:, :-1])
         v = tangents[:, -1]
         b = v @ Q
         record = (average, slopes, gram, drift, problem.value(y), R, b)
-        return (y, Q, v - Q @ b, okay & found), record
+        pace += (jnp.linalg.norm(speed) - pace) / count
+        return (y, Q, v - Q @ b, pace, okay & found), record
 
-    start = (y0, W, jnp.zeros_like(y0), jnp.array(True))
-    (*_, okay), record = lax.scan(one_segment, start, length=segments)
+    start = (y0, W, jnp.zeros_like(y0), pace, jnp.array(True))
+    counts = jnp.arange(2, segments + 2, dtype=y0.dtype)
+    (*_, okay), record = lax.scan(one_segment, start, counts)
     average, slopes, gram, drift, ends, R, b = record
     a = _least_squares(gram[:, :-1, :-1], gram[:, :-1, -1], R, b)
     weights = jnp.concatenate([a, jnp.ones((segments, 1), a.dtype)], 1)
@@ -144,22 +158,35 @@ class _Problem(NamedTuple):
     p: Array
     still: Callable
 
-    def shift(self, y, speed, tangents):
-        """ξ = ⟨v, f⟩ / |f|²: none where f is less than the tolerance, as at an equilibrium."""
-        moves = (jnp.abs(speed) > self.still(y)).any()
-        square = jnp.where(moves, speed @ speed, 1)
-        return jnp.where(moves, speed @ tangents / square, 0)
+    def check(self, y):
+        """Raise for what no field and no objective returns."""
+        rate = jax.eval_shape(self.rate, y)
+        if rate.shape != y.shape:
+            raise ValueError(
+                f"nilss: f must return what has the shape of y: y has {y.size} numbers, f returned "
+                f"{rate.size}"
+            )
+        zero = jnp.zeros((), y.dtype)
+        value = jax.eval_shape(self.objective, zero, self.unravel(y), self.p)
+        leaves = [(x.shape, jnp.issubdtype(x.dtype, jnp.floating)) for x in jax.tree.leaves(value)]
+        if leaves != [((), True)]:
+            raise ValueError(f"nilss: objective(t, y, p) must return a real number, got {value}")
+
+    def shift(self, y, speed, tangents, pace):
+        """ξ = ⟨v, f⟩ / |f|², |f| at least a tenth of the mean speed and what tolerances alone may make."""
+        slow = jnp.maximum(pace / 10, self.still(y))
+        return speed @ tangents / jnp.maximum(speed @ speed, slow**2)
 
     def rate(self, y, p=None):
         p = self.p if p is None else p
         rate = self.f(jnp.zeros((), y.dtype), self.unravel(y), p)
-        return jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves(rate)])
+        return jnp.concatenate([jnp.ravel(x).astype(y.dtype) for x in jax.tree.leaves(rate)])
 
     def value(self, y, p=None):
         p = self.p if p is None else p
-        return self.objective(jnp.zeros((), y.dtype), self.unravel(y), p)
+        return jnp.asarray(self.objective(jnp.zeros((), y.dtype), self.unravel(y), p), y.dtype)
 
-    def integrate(self, start, segment, solver, controller, max_steps):
+    def integrate(self, start, pace, segment, solver, controller, max_steps):
         """y, the tangents (W, v*), ∫ J, ∫ J_u (W, v*) + (0, J_p), and the matrix of ∫ ⟨·^⊥, ·^⊥⟩."""
 
         def field(t, state, _):
@@ -169,7 +196,7 @@ class _Problem(NamedTuple):
             along = lambda v, dp: jax.jvp(both, (y, self.p), (v, dp))[1]  # noqa: E731
             rates, slopes = jax.vmap(along, (1, 0), (1, 0))(tangents, push)
             f = self.rate(y)
-            across = tangents - jnp.outer(f, self.shift(y, f, tangents))
+            across = tangents - jnp.outer(f, self.shift(y, f, tangents, pace))
             return f, rates, self.value(y), slopes, across.T @ across
 
         solution = diffrax.diffeqsolve(

@@ -72,6 +72,15 @@ def test_bad_input():
         nilss(lorenz, lambda t, y, p: y[2], jnp.ones(3), 28.0, directions=3, **options)
     with pytest.raises(ValueError, match="p is a number"):
         nilss(lorenz, lambda t, y, p: y[2], jnp.ones(3), jnp.ones(2), directions=1, **options)
+    options |= dict(directions=1)
+    for wrong in (dict(segment=-0.5), dict(segment=0.0), dict(segments=0)):
+        with pytest.raises(ValueError, match="must be a positive time"):
+            nilss(lorenz, lambda t, y, p: y[2], jnp.ones(3), 28.0, **(options | wrong))
+    for value in (jnp.ones(1), jnp.array(1), 1, (1.0, 2.0)):
+        with pytest.raises(ValueError, match="must return a real number"):
+            nilss(lorenz, lambda t, y, p, value=value: value, jnp.ones(3), 28.0, **options)
+    with pytest.raises(ValueError, match="f must return what has the shape of y"):
+        nilss(lambda t, y, p: y[:2], lambda t, y, p: y[2], jnp.ones(3), 28.0, **options)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -90,3 +99,28 @@ def test_an_equilibrium(dtype):
     assert found.successful.all() and found.derivative.dtype == dtype
     # The tangent starts from 0, at a distance of 1 that falls like exp(-t): 1/T for T = 100.
     np.testing.assert_allclose(found.derivative, [2.0, 2.0], atol=0.02)
+
+
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-10])
+def test_on_the_way_to_an_equilibrium(tolerance):
+    """To (p, 2p) like e^{-t}: there f is no direction to move on along, and ⟨v, f⟩/|f|² grows like e^t."""
+    A = jnp.array([[-1.0, 2.0], [0.0, -3.0]])
+
+    @jax.jit
+    def run(y0):
+        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+        return nilss(
+            lambda t, y, p: A @ (y - p * jnp.array([1.0, 2.0])),
+            lambda t, y, p: y.sum() ** 2,
+            y0,
+            0.7,
+            segment=1.0,
+            segments=80,
+            directions=1,
+            stepsize_controller=controller,
+        )
+
+    found = run(jnp.array([0.703, 1.403]))
+    assert found.successful
+    # d(3p)²/dp = 18 p; over T = 80 the start, where tangents are 0, weighs 1/T.
+    np.testing.assert_allclose(found.derivative, 12.6, rtol=1 / 80)
