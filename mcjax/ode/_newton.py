@@ -44,7 +44,7 @@ def newton(equations: Callable, guess, size: Callable, rtol: float, max_steps: i
         jacobian = jax.vmap(push, out_axes=1)(unit)
         step, again = jnp.linalg.solve(jacobian, jnp.stack([f, state.f], 1)).T
         y = state.y - step
-        small = rtol**0.5 * jnp.maximum(_reach(jacobian, y), first)
+        small = rtol**0.5 * jnp.maximum(reach(jacobian) @ jnp.abs(y), first)
         rounded = _is_rounding(step, again, state.step, small, rtol**0.5)
         noise = jnp.where(rounded, 4 * jnp.abs(step), state.noise)
         settled = (jnp.abs(step) <= jnp.maximum(rtol * size(y), noise)).all()
@@ -69,6 +69,6 @@ def _is_rounding(step, again, before, small, same):
     return (change <= same * jnp.abs(before)) & (length > change) & (length <= small)
 
 
-def _reach(jacobian, y):
-    """|J⁻¹| |J| |y|: what relative changes of all y make of each, by f."""
-    return jnp.abs(jnp.linalg.inv(jacobian)) @ (jnp.abs(jacobian) @ jnp.abs(y))
+def reach(jacobian):
+    """|J⁻¹| |J|: what relative changes of all y, or of the entries of J, make of each y, by f."""
+    return jnp.abs(jnp.linalg.inv(jacobian)) @ jnp.abs(jacobian)

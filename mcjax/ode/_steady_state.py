@@ -4,6 +4,10 @@
 
 The root is differentiated by this equation, whatever iteration found it. Small disturbances grow like
 e^{λ t}, λ the eigenvalues of J, which move with the equilibrium.
+
+Where J is singular up to rounding, equilibria form a line, or this is a fold: there is no derivative. Rows
+and columns have units of their own, so the measure is the least condition number of all D J D', D and D'
+diagonal, the spectral radius of |J⁻¹| |J| (Bauer, Numer. Math. 5 (1963) 73): rates of any stiffness pass.
 """
 
 from collections.abc import Callable
@@ -11,10 +15,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Complex, Float
 
 from ..linalg import eigvals
-from ._flow import bind, vector
+from ._flow import bind, only_if, vector
+from ._newton import reach
 from ._root import find_root
 
 
@@ -52,15 +58,21 @@ def steady_state(
     Returns:
       y: the equilibrium. jacobian (n, n) in the order of `ravel_pytree(y)`, and its eigenvalues (n,).
       stable: all eigenvalues have negative real parts.
-      residual: max |f(y)|. converged: whether the root finder was satisfied. NaN throughout if not.
+      residual: max |f(y)|. It shows a jump of f across zero: one with J⁻¹ f below √(100 eps) of the size of y
+        looks to Newton's method like the rounding of terms that cancel, and is converged.
+      converged: whether the root finder was satisfied, and J, its rows and columns scaled at best, has a
+        condition number below 1/(100 eps). NaN throughout if not. Where f conserves something, such as a
+        sum of y, equilibria form a line: replace one equation by the conservation law, total - y.sum().
 
-    Derivatives: in t, args and what f closes over, in all modes and at every order; infinite or NaN at a
-      fold, where J is singular. Those of the eigenvalues are NaN at defective ones.
+    Derivatives: in t, args and what f closes over, in all modes and at every order; they grow without
+      bound at a fold. Those of the eigenvalues are NaN at defective ones.
 
     Errors: eps κ(J). Cost: for every step f, its Jacobian by n directional derivatives, and a solution of n
       equations. To start from a transient, integrate with `diffrax.steady_state_event` first.
     """
     guess, unravel = vector(y_guess)
+    if guess.size == 0:
+        raise ValueError("steady_state: y_guess has no numbers")
     t = jnp.asarray(t, guess.dtype)
     function = bind(f, (t, unravel(guess), args))
 
@@ -77,6 +89,13 @@ def steady_state(
     rtol = 100 * float(jnp.finfo(guess.dtype).eps)
     y, okay = find_root(rate, guess, root_finder, jnp.abs, rtol, max_steps)
     jacobian = jax.jacfwd(rate)(y)
+    okay = okay & (_condition(lax.stop_gradient(jacobian)) * rtol < 1)
+    y, jacobian = (only_if(okay, x) for x in (y, jacobian))
     growth = eigvals(jacobian)
-    stable = growth.real.max(initial=-jnp.inf) < 0
+    stable = growth.real.max() < 0
     return SteadyState(unravel(y), jacobian, growth, stable, jnp.abs(rate(y)).max(), okay)
+
+
+def _condition(jacobian):
+    """The least condition number that scaled rows and columns have; NaN or 1/eps of what is singular."""
+    return jnp.abs(eigvals(reach(jacobian))).max()

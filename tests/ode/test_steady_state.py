@@ -75,7 +75,59 @@ def test_fold():
     assert not nothing.converged and np.isnan(nothing.y) and np.isnan(nothing.eigenvalues).all()
 
 
+def test_a_line_of_equilibria():
+    """A ⇌ B ⇌ C, closed: none is the one. With the conservation law for one equation there is one."""
+
+    def cycle(t, y, args):
+        k, law, total = args
+        b = jnp.where(law, total - y.sum(), k * y[0] - 0.8 * y[1] + 0.2 * y[2])
+        return jnp.stack([0.1 * y[1] - k * y[0], b, 0.7 * y[1] - 0.2 * y[2]])
+
+    @jax.jit
+    @jax.vmap
+    def run(guess, law):
+        find = lambda k: steady_state(cycle, guess, (k, law, guess.sum()))  # noqa: E731
+        return find(0.3), jax.jacfwd(lambda k: find(k).y)(0.3)
+
+    guess = np.array([[1.0, 2.0, 0.3], [1.0, 1.0, 1.0], [1.0, 0.5, 0.25], [1.0, 1.0, 1.0]])
+    found, slope = run(guess, np.array([False, False, False, True]))
+    np.testing.assert_array_equal(found.converged, [False, False, False, True])
+    assert not found.stable[:3].any()
+    numbers = (found.y, found.jacobian, found.eigenvalues, found.residual, slope)
+    assert all(np.isnan(x[:3]).all() for x in numbers)
+    # In proportion to 1, 3, 10.5, of a sum of 3; as 1, 10 k, 35 k the first falls by 3 * 45/(1 + 45 k)².
+    np.testing.assert_allclose(found.y[3], np.array([2, 6, 21]) * 3 / 29, rtol=1e-14)
+    np.testing.assert_allclose(slope[3, 0], -3 * 45 / 14.5**2, rtol=1e-14)
+
+
+def test_stiff_rates():
+    """Robertson's rates, 0.04 to 3e7, with a flow through: κ(J) = 2e13, and 1e40 in other units of f."""
+
+    def rates(t, y, args):
+        (a, b, c), (out, unit) = y, args
+        there, back, on = 0.04 * a, 1e4 * b * c, 3e7 * b * b
+        f = [out * (1 - a) - there + back, there - back - on - out * b, on - out * c]
+        return jnp.stack(f) * unit
+
+    @jax.jit
+    @jax.vmap
+    def run(unit):
+        guess = jnp.array([0.5, 1e-6, 0.5])
+        find = lambda out: steady_state(rates, guess, (out, unit))  # noqa: E731
+        return find(out), jax.jacfwd(lambda out: find(out).y)(out)
+
+    out = 1e-9
+    found, slope = run(jnp.array([[1.0, 1.0, 1.0], [1e-20, 1e12, 1.0]]))
+    assert found.converged.all()
+    # The sum is 1 by equations in `out` alone, of which a rounding of 0.04 is 1e-8.
+    rounding = 10 * np.finfo(float).eps * 0.04 / out
+    np.testing.assert_allclose(found.y.sum(1), 1, rtol=rounding)
+    np.testing.assert_allclose(slope.sum(1), 0, atol=rounding * np.abs(slope).max())
+
+
 def test_bad_input():
+    with pytest.raises(ValueError, match="no numbers"):
+        steady_state(lambda t, y, args: y, jnp.ones(0))
     with pytest.raises(ValueError, match="shape of y"):
         steady_state(lambda t, y, args: y[:1], jnp.ones(2))
 
