@@ -101,9 +101,7 @@ def in_bounds(objective: Equation, y: PyTree, lower: PyTree, upper: PyTree, name
         x, certificate = certify(problem, x, polish, minimum=False)
         active = active_set(parts, at(x), None)
         certificate = _judged(certificate, active.curvature)
-        broken = (active.violation > tolerance(x.dtype)) & (certificate.status != STATUS.nonfinite)
-        status = STATUS.where(broken, STATUS.infeasible, certificate.status)
-        return x, eqx.tree_at(lambda c: c.status, certificate, status), active
+        return x, _within(certificate, ~(active.violation > tolerance(x.dtype))), active
 
     def smooth(active):
         return conditions(parts, at(objective.unknowns.pack(y)), None, name, active)
@@ -185,8 +183,13 @@ def on_manifold(objective: Equation, y: PyTree, manifold: PyTree, name: str) -> 
 
     def judge(x, polish):
         x, certificate = certify(problem, x, polish, minimum=False)
-        # Newton's step is along the tangent, and leaves the manifold by its square.
-        x = jnp.where(certificate.stationary, constant(pack(enter(unpack(x)))), x)
+        # Newton's step is along the tangent, and leaves the manifold by its square; or it ends at the
+        # boundary, or beyond.
+        entered = constant(pack(enter(unpack(x))))
+        within = jax.tree.leaves(jax.tree.map(lambda m, y: m.interior(y), manifold, unpack(x)))
+        within = jnp.stack(within).all() & jnp.isfinite(entered).all()
+        x = jnp.where(certificate.stationary & within, entered, x)
+        certificate = _within(certificate, within)
         J = jax.jacfwd(lambda x: problem.F(x, constant(problem.parameters)))(x)
         flat = jax.jacfwd(lambda v: pack(tangent(unpack(x), unpack(v))))(x)
         return x, _judged(certificate, _least(matmul(flat, matmul(J, flat)), x)), None
@@ -243,6 +246,13 @@ def _least(C, x):
     values = jnp.linalg.eigvalsh(jnp.where(jnp.isfinite(C).all(), C, jnp.zeros_like(C)))
     largest = jnp.abs(values).max()
     return values[0] / jnp.where(largest > 0, largest, 1)
+
+
+def _within(certificate: Certificate, holds: Array) -> Certificate:
+    """Infeasible where the constraints do not hold at a finite point."""
+    broken = ~holds & (certificate.status != STATUS.nonfinite)
+    status = STATUS.where(broken, STATUS.infeasible, certificate.status)
+    return eqx.tree_at(lambda c: c.status, certificate, status)
 
 
 def _judged(certificate: Certificate, curvature: Array) -> Certificate:

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .._core._matmul import matmul
 from ..linalg import expm, polar
+from ._certificate import FLOOR
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Sphere:
     def defect(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """x (⟨x, x⟩ - 1) / 2."""
         return x * ((x * x).sum() - 1) / 2
+
+    def interior(self, x: Float[Array, "..."]) -> Bool[Array, ""]:
+        """Whether x is finite: there is no boundary."""
+        return jnp.isfinite(x).all()
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,17 @@ class Stiefel:
         """X (XᵀX - I) / 2."""
         return (matmul(x, matmul(x.T, x)) - x) / 2
 
+    def interior(self, x: Float[Array, "n p"]) -> Bool[Array, ""]:
+        """Whether x is finite: there is no boundary."""
+        return jnp.isfinite(x).all()
+
 
 @dataclass(frozen=True)
 class SPD:
-    """Symmetric positive definite matrices (n, n): an open cone in the symmetric ones."""
+    """Symmetric positive definite matrices (n, n): an open cone in the symmetric ones.
+
+    Where f falls all the way to its boundary there is no minimum, and the result is `infeasible`.
+    """
 
     def tangent(self, x: Float[Array, "n n"], v: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """(V + Vᵀ) / 2."""
@@ -85,6 +97,12 @@ class SPD:
     def defect(self, x: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """(x - xᵀ) / 2."""
         return (x - x.T) / 2
+
+    def interior(self, x: Float[Array, "n n"]) -> Bool[Array, ""]:
+        """Whether x is positive definite by more than rounding, in units of x_jj and what is small."""
+        rounding = 10 * len(x) * float(jnp.finfo(x.dtype).eps) * (jnp.abs(jnp.diag(x)) + FLOOR)
+        lower = _symmetric(x) - jnp.diag(rounding)
+        return jnp.isfinite(jnp.linalg.cholesky(lower, symmetrize_input=False)).all()
 
 
 Manifold = Sphere | Stiefel | SPD

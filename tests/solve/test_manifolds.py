@@ -236,3 +236,25 @@ def test_a_slope_that_is_another_at_the_start(gap, start):
     g = jax.grad(f)(solution.value, a)
     assert abs(g - solution.value * (solution.value @ g)).max() < 1e-14
     assert solution.certificate.smallest_singular_value > 0.1
+
+
+def test_what_lies_on_the_boundary_is_no_positive_definite_matrix():
+    """The nearest positive definite matrix to a singular one does not exist; it was NaN, certified."""
+    v = jnp.array([0.64, 0.1])
+    inside = jnp.array([[1.0, 0.2], [0.2, 2.0]])
+    targets = jnp.stack(
+        [jnp.zeros((2, 2)), jnp.diag(jnp.array([0.0, 1.0])), jnp.outer(v, v), inside]
+    )
+
+    @jax.jit
+    @jax.vmap
+    def run(t):
+        def fn(y, t):
+            return ((y - t) ** 2).sum()
+
+        found = run_optax(fn, optax.sgd(0.1), jnp.eye(2), t, manifold=SPD(), throw=False)
+        return found.value, found.certificate.status
+
+    found, status = run(targets)
+    assert (status == STATUS.infeasible)[:3].all() and (status == STATUS.stationary)[3]
+    np.testing.assert_allclose(found, targets, atol=10 * EPS)
