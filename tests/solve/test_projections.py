@@ -75,18 +75,22 @@ def test_projections_are_what_they_say():
 def test_projections_in_any_unit(dtype, unit):
     """(5, 1) is nearest to (3, 3) of the cone, (5, 0) of length 5 shortens to (4, 0)."""
     u = jnp.asarray(unit, dtype)
-    y, t = projection_second_order_cone(u * jnp.array([5, 0], dtype), u)
+    x = u * jnp.array([5, 0], dtype)
+    y, t = jax.jit(projection_second_order_cone)(x, u)
     tolerance = 4 * float(jnp.finfo(dtype).eps)
     np.testing.assert_allclose(y / u, [3, 0], rtol=tolerance)
     np.testing.assert_allclose(t / u, 3, rtol=tolerance)
-    np.testing.assert_allclose(prox_l2(u * jnp.array([5, 0], dtype), u) / u, [4, 0], rtol=tolerance)
+    np.testing.assert_allclose(jax.jit(prox_l2)(x, u) / u, [4, 0], rtol=tolerance)
 
 
 @pytest.mark.parametrize("prox", [prox_l1, prox_l2])
 def test_without_a_weight_a_proximal_map_is_the_identity(prox):
-    np.testing.assert_array_equal(jax.jacfwd(lambda x: prox(x, 0.0))(jnp.zeros(2)), np.eye(2))
-    np.testing.assert_array_equal(jax.jacrev(lambda x: prox(x, 0.0))(jnp.zeros(2)), np.eye(2))
-    np.testing.assert_array_equal(jax.jacfwd(lambda w: prox(jnp.zeros(2), w))(0.0), 0)
+    at = jnp.zeros(2), jnp.zeros(())
+    forward, reverse = jax.jit(lambda *a: [d(prox, (0, 1))(*a) for d in (jax.jacfwd, jax.jacrev)])(
+        *at
+    )
+    np.testing.assert_array_equal([forward[0], reverse[0]], [np.eye(2)] * 2)
+    np.testing.assert_array_equal(forward[1], 0)
 
 
 def test_bad_input():
@@ -108,3 +112,37 @@ def test_complex_numbers():
     np.testing.assert_allclose(prox_l1(z, 1.0), true, rtol=4 * EPS)
     weights = jnp.array([[1.0], [0.0]])
     np.testing.assert_allclose(prox_l1(jnp.stack([z, z]), weights), [true, z], rtol=4 * EPS)
+
+
+SMALL, LARGE = 1e-200, 1e200  # whose squares are out of range
+
+
+@pytest.mark.parametrize("jacobian", [jax.jacfwd, jax.jacrev])
+def test_derivatives_in_any_unit(jacobian):
+    """They are homogeneous: what is of first degree has the same slopes in all units."""
+    x, t = jnp.array([3.0, 4.0]), jnp.array(1.0)
+    for fn in (prox_l2, projection_second_order_cone):
+        slopes = jax.jit(jacobian(fn, (0, 1)))
+        truth = jax.tree.leaves(slopes(x, t))
+        for unit in (SMALL, LARGE):
+            found = jax.tree.leaves(slopes(x * unit, t * unit))
+            for a, b in zip(found, truth, strict=True):
+                np.testing.assert_allclose(a, b, atol=4 * EPS)
+
+
+def test_slopes_where_a_weight_is_infinite_or_a_number_unknown():
+    x = jnp.array([3.0, 4.0])
+    l1, l2 = (jax.jit(jax.jacrev(prox, (0, 1))) for prox in (prox_l1, prox_l2))
+    for of in l2(x, jnp.inf):
+        np.testing.assert_array_equal(of, 0)
+    unknown = x.at[0].set(jnp.nan)
+    assert np.isnan(l1(unknown, 1.0)[0][0, 0]) and l1(unknown, 1.0)[0][1, 1] == 1
+    assert np.isnan(l2(unknown, 1.0)[0]).all()
+
+
+def test_lists_are_vectors():
+    np.testing.assert_allclose(
+        projection_affine([1, 2.0], [[1.0, 1.0]], [1.0]), [0, 1], atol=4 * EPS
+    )
+    np.testing.assert_array_equal(prox_l1([3.0, 0.5]), [2, 0])
+    np.testing.assert_allclose(projection_second_order_cone([3, 4], 0)[1], 2.5, rtol=4 * EPS)
