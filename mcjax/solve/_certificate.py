@@ -212,9 +212,14 @@ def _inverse(values):
 
 
 def _probes(parameters):
-    """A sign, times its size or 1, for every number that the equation depends on."""
+    """A sign, times its size or 1, for every number that the equation depends on; 0 where it is infinite."""
+
     # No `where`: of an empty array it does not vary as that does, inside `shard_map`.
-    return [_signs(p) * (jnp.abs(p).astype(p.dtype) + (p == 0).astype(p.dtype)) for p in parameters]
+    def size(p):
+        finite = jnp.minimum(jnp.abs(p), jnp.finfo(p.dtype).max).astype(p.dtype)
+        return finite * jnp.isfinite(p).astype(p.dtype) + (p == 0).astype(p.dtype)
+
+    return [_signs(p) * size(p) for p in parameters]
 
 
 def _signs(like, numpy=jnp):
