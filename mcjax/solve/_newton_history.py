@@ -44,7 +44,7 @@ class NewtonHistory(eqx.Module):
     """iterates (steps + 1, n), residuals ‖F‖ and lengths of steps at each, order of convergence, outcome.
 
     order: log ratio of the last three steps above rounding; 2 at a simple root, 1 at a multiple one, NaN
-      if there are no three in a row.
+      if there are no three in a row, or they are of one length.
     """
 
     iterates: Float[Array, "k n"]
@@ -87,7 +87,8 @@ def _order(x, lengths):
     last = jnp.where(big, jnp.arange(len(lengths)), 0).max()
     three = last - np.array([2, 1, 0])
     a, b, c = jnp.log(lengths[three])
-    return jnp.where((last >= 2) & big[three].all(), (c - b) / (b - a), jnp.nan)
+    differ = jnp.abs(b - a) > jnp.finfo(x.dtype).eps ** 0.5  # or their ratio is of rounding
+    return jnp.where((last >= 2) & big[three].all() & differ, (c - b) / (b - a), jnp.nan)
 
 
 def _size(x):

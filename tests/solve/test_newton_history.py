@@ -21,13 +21,14 @@ def test_failure_modes_have_names():
             left_domain=newton_history(lambda y, _: jnp.log(y), 4.0),
             singular_jacobian=newton_history(lambda y, _: y**2 + 1, 0.0),
             diverged=newton_history(lambda y, _: jnp.cbrt(y), 3.0),
-        )
+        ), newton_history(lambda y, _: jnp.exp(y), 0.0)
 
-    found = run()
+    found, even = run()
     for name, history in found.items():
         assert history.outcome == getattr(OUTCOME, name), name
     assert 1.8 < found["converged"].order < 2.2
     np.testing.assert_allclose(found["slow"].order, 1, rtol=1e-12)
+    assert np.isnan(even.order)  # steps of 1 and rounding
 
 
 @pytest.mark.parametrize(
