@@ -80,7 +80,8 @@ def curve_fit(
       f: (x, *p) ↦ values of ydata's shape. It may close over parameters.
       xdata: an array, or any pytree for f; ydata: (m,). Integers become floating point.
       p0: (n,); None: ones, or the middle of the bounds, n from f's signature.
-      sigma: None, a standard deviation, m of them, or an (m, m) covariance matrix.
+      sigma: None, a standard deviation, m of them (∞ leaves a datum out), or an (m, m) covariance matrix, of
+        which the lower triangle is read.
       absolute_sigma: False: sigma is known up to a factor, which pcov gets from χ²/(m - n).
       bounds: (lower, upper), numbers or (n,) each; differentiable.
       solver: a least-squares solver or minimiser of optimistix; None: Levenberg-Marquardt to ε^(3/4).

@@ -167,7 +167,8 @@ class Noise(eqx.Module):
 
 
 def noise_of(sigma: Any, y: Array, name: str) -> Noise:
-    """SciPy's sigma: None, a number, (m,) standard deviations or an (m, m) covariance matrix."""
+    """SciPy's sigma: None, a number, (m,) standard deviations or an (m, m) covariance matrix, of which the
+    lower triangle is read."""
     if sigma is None:
         return Noise(None)
     sigma = jnp.asarray(sigma).astype(y.dtype)
@@ -177,7 +178,7 @@ def noise_of(sigma: Any, y: Array, name: str) -> Noise:
             f"of shape {2 * y.shape}, got {sigma.shape}"
         )
     if sigma.ndim == 2:
-        return Noise(cholesky(sigma))
+        return Noise(cholesky(jnp.tril(sigma) + jnp.tril(sigma, -1).T))
     return Noise(sigma.reshape(()) if sigma.size == 1 else sigma)
 
 

@@ -83,3 +83,24 @@ def test_gradient_in_small_units():
 
     true = jax.grad(rate)(y, 1.0)
     np.testing.assert_allclose(1e-12 * jax.grad(rate)(1e-12 * y, 1e-12), true, rtol=1e-9)
+
+
+def line(x, a, b):
+    return a + b * x
+
+
+def test_a_datum_of_infinite_error_is_left_out():
+    """The line through the others, certified; a probe along sigma = ∞ said nothing."""
+    x, y = np.arange(5.0), np.array([1.0, 3.0, 4.0, 8.0, 50.0])
+    fit = curve_fit(line, x, y, np.ones(2), np.array([1, 1, 1, 1, np.inf]))
+    np.testing.assert_allclose(fit.popt, np.polyfit(x[:4], y[:4], 1)[::-1], rtol=1e-13)
+    assert fit.certificate.gradient_error < 1e-10
+
+
+def test_a_covariance_matrix_is_its_lower_triangle():
+    """As in SciPy, whatever stands above the diagonal."""
+    x, y = np.arange(4.0), np.array([1.0, 3.0, 4.0, 8.0])
+    sigma = np.diag([1.0, 2.0, 1.0, 3.0]) + np.diag([0.5, 0.3, 0.2], -1)
+    found = curve_fit(line, x, y, np.ones(2), sigma).popt
+    truth = scipy.optimize.curve_fit(line, x, y, np.ones(2), sigma)[0]
+    np.testing.assert_allclose(found, truth, rtol=1e-6)  # its Jacobian is a difference
