@@ -29,7 +29,7 @@ from ._equation import Equation, equation
 from ._least_squares import least_squares
 from ._minimise import minimise
 from ._root import root, scaled
-from ._solution import Solution, view
+from ._solution import Solution, View, view
 from ._solvers import default_tolerance, least_squares_solver, line_search_newton
 from ._vector import arrays, inexact
 
@@ -123,18 +123,18 @@ def _raise_if_any_failed(solution, size):
 def _search(kind, problem: Equation, solver, y0, adjoint, fixed) -> tuple[PyTree, "Found"]:
     """What the solver finds for one problem, with no derivative."""
     seen = view(problem if solver is not None else scaled(problem, y0), y0)
-    search, target, solver = _posed(kind, seen.fn, solver, y0)
+    search, target, solver = _posed(kind, seen, solver, default_tolerance(y0))
     parameters = constant(problem.parameters)
     found = search(target, solver, seen.start, parameters, adjoint=adjoint, **fixed)
     y = problem.unknowns.unpack(seen.vector(found.value))
     return y, Found(result=found.result, num_steps=found.stats["num_steps"])
 
 
-def _posed(kind, fn, solver, y0) -> tuple[Callable, Callable, Any]:
+def _posed(kind, seen: View, solver, tol) -> tuple[Callable, Callable, Any]:
     """The function of optimistix that `kind` calls, the function it calls it with, and the solver."""
-    tol = default_tolerance(y0)
+    fn = seen.fn
     if kind is least_squares:
-        solver = least_squares_solver(tol, y0) if solver is None else solver
+        solver = least_squares_solver(tol, seen.start) if solver is None else solver
         return optx.least_squares, fn, solver
     if kind is root:
         return optx.root_find, fn, line_search_newton(tol) if solver is None else solver

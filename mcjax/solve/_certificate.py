@@ -16,6 +16,7 @@ with one that is smaller by a power: ‖D - D⁺‖ / ‖D⁺‖ is the error of
 parameters without order (‖ΔD v‖² is ‖ΔD‖² in the mean) and such perturbations of F.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -64,7 +65,8 @@ class Certificate(eqx.Module):
     smallest_singular_value: of the Jacobian, rows and columns in units of their sizes, over its largest.
     gradient_error: estimate of the relative error of derivatives of x.
     curvature: least eigenvalue of the Hessian over its largest; NaN for roots.
-    status: of STATUS, stationary if residual and step are at most ε^(3/8) (1.3e-6 in 64 bits).
+    status: of STATUS, stationary if residual and step are at most ε^(3/8) (1.3e-6 in 64 bits), ε of the
+      unknown of the lowest precision.
     """
 
     residual: Float[Array, ""]
@@ -102,9 +104,11 @@ def tolerance(dtype) -> float:
 def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: float = REACH):
     """The certificate of a vector x, and x after up to `polish` Newton steps that improve it."""
     problem, x = problem._replace(parameters=constant(problem.parameters)), constant(x)
+    coarsest = problem.unknowns.coarsest
+    eps, tol = float(jnp.finfo(coarsest).eps), tolerance(coarsest)
 
     def look(x, _):
-        x, seen = _look(problem, x, _by_eigh if minimum else _by_svd)
+        x, seen = _look(problem, x, partial(_by_eigh if minimum else _by_svd, eps))
         return x, ravel_pytree(seen)[0]  # one array is compiled faster than six
 
     _, seen = lax.scan(look, x, None, length=polish + 2)
@@ -117,8 +121,7 @@ def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: floa
     usable &= (number == 0) | (looks.step[0] <= reach)
     best = jnp.argmin(jnp.where(usable, norms, jnp.inf))
     here, there = read(seen[best]), read(seen[best + 1])
-    residual, (singular, curvature) = _residual(here), _spectrum(here, minimum)
-    eps, tol = jnp.finfo(x.dtype).eps, tolerance(x.dtype)
+    residual, (singular, curvature) = _residual(eps, here), _spectrum(here, minimum)
     error = _change(here, there).max() + eps * x.size / singular
     error = jnp.where(jnp.isfinite(error), error, jnp.inf).astype(x.dtype)
     finite = jnp.isfinite(here.b[:, 0]).all() & jnp.isfinite(here.x).all()
@@ -129,10 +132,10 @@ def certify(problem: Equation, x: Array, polish: int, minimum: bool, reach: floa
     return here.x, Certificate(residual, here.step, singular, error, curvature, status)
 
 
-def _residual(look):
+def _residual(eps, look):
     """|F_i| over what unknowns of their own size make of it; all or nothing where they make 0 or ∞."""
     size, probed = jnp.abs(look.b[:, 0]), jnp.abs(look.b[:, 1])
-    rounding = 10 * jnp.finfo(size.dtype).eps * jnp.where(jnp.isfinite(probed), probed, 0)
+    rounding = 10 * eps * jnp.where(jnp.isfinite(probed), probed, 0)
     fixed = jnp.where(size <= rounding, 0, jnp.where(jnp.isnan(size), size, jnp.inf))
     moved = (look.rows > 0) & jnp.isfinite(look.rows)
     return jnp.where(moved, size / _positive(look.rows), fixed).max()
@@ -181,22 +184,22 @@ def _look(problem, x, solved_by):
     return x - step, _Look(x, jnp.abs(step / _sizes(x)).max(), rows, values, b, solved)
 
 
-def _by_svd(J, b):
+def _by_svd(eps, J, b):
     """J⁺ b and the singular values; columns of J in units of their lengths, rows of their largest entry."""
     column = 1 / _positive(jnp.sqrt((J**2).sum(0)))
     row = 1 / _positive(jnp.abs(J * column[None, :]).max(1))
     U, s, Vh = jnp.linalg.svd(J * column[None, :] * row[:, None])
-    x = matmul(Vh.T, _inverse(s)[:, None] * matmul(U.T, b * row[:, None]))
+    x = matmul(Vh.T, _inverse(eps, s)[:, None] * matmul(U.T, b * row[:, None]))
     return x * column[:, None], s
 
 
-def _by_eigh(H, b):
+def _by_eigh(eps, H, b):
     """The same of a Hessian with a diagonal of ±1, and its eigenvalues."""
     diagonal = jnp.abs(H.reshape(-1)[:: len(H) + 1])
     unit = 1 / jnp.sqrt(_positive(jnp.where(diagonal > 0, diagonal, jnp.abs(H).max(1))))
     H = (H + H.T) / 2 * unit[None, :] * unit[:, None]
     values, V = jnp.linalg.eigh(H, symmetrize_input=False)
-    x = matmul(V, _inverse(values)[:, None] * matmul(V.T, b * unit[:, None]))
+    x = matmul(V, _inverse(eps, values)[:, None] * matmul(V.T, b * unit[:, None]))
     return x * unit[:, None], values
 
 
@@ -204,10 +207,10 @@ def _positive(x):
     return jnp.where(x > 0, x, 1)
 
 
-def _inverse(values):
+def _inverse(eps, values):
     """1/values, which are in order, with 0 for what is zero to rounding."""
     sizes = jnp.abs(values)
-    kept = sizes > 10 * len(values) * jnp.finfo(values.dtype).eps * jnp.maximum(sizes[0], sizes[-1])
+    kept = sizes > 10 * len(values) * eps * jnp.maximum(sizes[0], sizes[-1])
     return jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
 
 

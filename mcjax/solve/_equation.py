@@ -18,7 +18,8 @@ class Equation(NamedTuple):
     """F, its parameters θ (all arrays it depends on, closed over or in `args`), and its packings.
 
     `F` is (x, θ) ↦ vector, `aux` is (x, θ) ↦ pytree, of vectors x; `call` is (x, θ) ↦ (value, aux) of
-    pytrees x. None holds an array.
+    pytrees x. None holds an array. plain: all unknowns and values are real and of one type; F is of that of
+    the unknowns' vector in any case.
     """
 
     F: Callable[[Array, tuple], Array]
@@ -27,6 +28,7 @@ class Equation(NamedTuple):
     parameters: tuple[Array, ...]
     unknowns: Packing
     rows: int
+    plain: bool
 
 
 def equation(
@@ -48,13 +50,17 @@ def equation(
         out = fn(x, args)
         return out if has_aux else (out, None)
 
+    def F(x, parameters):
+        return values.pack(call(unknowns.unpack(x), parameters)[0]).astype(unknowns.dtype)
+
     return Equation(
-        lambda x, parameters: values.pack(call(unknowns.unpack(x), parameters)[0]),
+        F,
         lambda x, parameters: call(unknowns.unpack(x), parameters)[1] if has_aux else None,
         call,
         tuple(solid(leaf) for leaf in leaves),
         unknowns,
         values.size,
+        unknowns.plain and values.plain and unknowns.dtype == values.dtype,
     )
 
 

@@ -31,6 +31,7 @@ from ._equation import Equation, equation, gradient
 from ._kkt import KKT, Point, conditions, system
 from ._linear import jacobian
 from ._projections import proximal_residual
+from ._vector import Packing
 
 
 class Feasible(NamedTuple):
@@ -95,13 +96,15 @@ def in_bounds(objective: Equation, y: PyTree, lower: PyTree, upper: PyTree, name
     def at(x):
         return Point(x, x[:0], x[:0])
 
-    problem = conditions(parts, at(objective.unknowns.pack(y)), None, name)
+    unknowns = objective.unknowns  # their precision, which the vector x does not tell
+    problem = conditions(parts, at(unknowns.pack(y)), None, name)._replace(unknowns=unknowns)
 
     def judge(x, polish):
         x, certificate = certify(problem, x, polish, minimum=False)
         active = active_set(parts, at(x), None)
-        certificate = _judged(certificate, active.curvature)
-        return x, _within(certificate, ~(active.violation > tolerance(x.dtype))), active
+        certificate = _judged(certificate, active.curvature, unknowns)
+        broken = active.violation > tolerance(unknowns.coarsest)
+        return x, _within(certificate, ~broken), active
 
     def smooth(active):
         return conditions(parts, at(objective.unknowns.pack(y)), None, name, active)
@@ -132,7 +135,7 @@ def projected(objective: Equation, y: PyTree, project: Callable, name: str) -> F
         H = alpha * jax.jacfwd(slope)(x)
         D = jax.jacfwd(lambda z: pack(frozen(unpack(z))))(x - alpha * slope(x))
         C = D - matmul(D, D) + matmul(D, matmul((H + H.T) / 2, D))
-        return x, _judged(certificate, _least(C, x)), None
+        return x, _judged(certificate, _least(C, x), objective.unknowns), None
 
     return Feasible(
         frozen, lambda y, s: frozen(plus(y, s)), _gradient, _fixed_point(frozen), judge,
@@ -192,7 +195,8 @@ def on_manifold(objective: Equation, y: PyTree, manifold: PyTree, name: str) -> 
         certificate = _within(certificate, within)
         J = jax.jacfwd(lambda x: problem.F(x, constant(problem.parameters)))(x)
         flat = jax.jacfwd(lambda v: pack(tangent(unpack(x), unpack(v))))(x)
-        return x, _judged(certificate, _least(matmul(flat, matmul(J, flat)), x)), None
+        curvature = _least(matmul(flat, matmul(J, flat)), x)
+        return x, _judged(certificate, curvature, objective.unknowns), None
 
     return Feasible(enter, retract, tangent, tangent, judge, lambda _: problem)
 
@@ -209,8 +213,8 @@ def _number(objective, y):
 
 def _gradient_map(objective):
     """y ↦ ∇f(y), differentiable in θ."""
-    problem, (pack, unpack, _) = gradient(objective), objective.unknowns
-    return lambda y: unpack(problem.F(pack(y), problem.parameters))
+    problem, unknowns = gradient(objective), objective.unknowns
+    return lambda y: unknowns.unpack(problem.F(unknowns.pack(y), problem.parameters))
 
 
 def constant_gradient(objective: Equation) -> Callable[[Array], Array]:
@@ -255,8 +259,8 @@ def _within(certificate: Certificate, holds: Array) -> Certificate:
     return eqx.tree_at(lambda c: c.status, certificate, status)
 
 
-def _judged(certificate: Certificate, curvature: Array) -> Certificate:
+def _judged(certificate: Certificate, curvature: Array, unknowns: Packing) -> Certificate:
     """With its curvature; a saddle if that is negative beyond rounding."""
-    down = certificate.stationary & (curvature < -(jnp.finfo(curvature.dtype).eps ** 0.5))
+    down = certificate.stationary & (curvature < -(float(jnp.finfo(unknowns.coarsest).eps) ** 0.5))
     status = STATUS.where(down, STATUS.saddle, certificate.status)
     return eqx.tree_at(lambda c: (c.curvature, c.status), certificate, (curvature, status))

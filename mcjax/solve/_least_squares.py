@@ -43,7 +43,7 @@ def least_squares(
     Identity: dy = -H⁻¹ ∂_θ(rᵧᵀ r) dθ, H = rᵧᵀ rᵧ + Σ rᵢ ∇²rᵢ: not the Gauss-Newton part alone.
 
     Args:
-      fn: (y, args) ↦ residuals, a pytree; with has_aux (residuals, aux).
+      fn: (y, args) ↦ residuals, a pytree, real or complex; with has_aux (residuals, aux).
       solver: a least-squares solver or minimiser of optimistix. None: Levenberg-Marquardt (for
         float32 beside 64 bits, which optimistix's does not take, Gauss-Newton with a line search), and
         from where it ends Newton's method in a trust region, until the certificate says stationary.
@@ -78,9 +78,10 @@ def least_squares(
             seen.fn, solver, seen.start, constant(residuals.parameters), **fixed
         )
 
-    named = least_squares_solver(tol, y0) if solver is None else solver
+    seen = view(residuals, y0)
+    named = least_squares_solver(tol, seen.start) if solver is None else solver
     found = apart(search, residuals, residuals_of, named, y0, args, "least_squares")
-    x, problem = view(residuals, y0).vector(found.value), normal_equation(residuals)
+    x, problem = seen.vector(found.value), normal_equation(residuals)
     if solver is None:
         y, objective = residuals.unknowns.unpack(x), half_square(residuals)
         found, x, certificate = descend(found, y, y0, objective, max_steps, polish, line)

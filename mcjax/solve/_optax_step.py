@@ -27,7 +27,7 @@ from ._certificate import FLOOR
 from ._equation import Equation, varying_as
 from ._feasible import Feasible, plus, traced
 from ._progress import Line
-from ._solution import view
+from ._solution import view_of_leaves
 
 NAME = "run_optax"
 _REFUSED = r"(?:unexpected keyword|multiple values for) argument '(\w+)'"
@@ -54,7 +54,7 @@ class Loop:
     def __init__(
         self, objective: Equation, optimiser, place: Feasible, y0: PyTree, key, line: Line
     ):
-        seen = view(objective, y0.slow if isinstance(y0, optax.LookaheadParams) else y0)
+        seen = view_of_leaves(objective, y0.slow if isinstance(y0, optax.LookaheadParams) else y0)
         self.vector = seen.vector
         self.optimiser, self.place, self.key, self.line = optimiser, place, constant(key), line
         self.parameters = constant(objective.parameters)
@@ -66,7 +66,7 @@ class Loop:
         self.start_at = seen.start
         if isinstance(y0, optax.LookaheadParams):
             self.params = optax.LookaheadParams(
-                *(place.enter(view(objective, y).start) for y in y0)
+                *(place.enter(view_of_leaves(objective, y).start) for y in y0)
             )
         else:
             self.params = place.enter(seen.start)

@@ -78,7 +78,7 @@ def root(
             return optx.root_find(seen.fn, solver, y0, constant(problem.parameters), **fixed)
 
         if solver is None:
-            return first_that_works(root_finders(tol, y0), run, seen.start)
+            return first_that_works(root_finders(tol, seen.start), run, seen.start)
         return run(solver, seen.start)
 
     found = apart(search, problem, roots_of, solver, y0, args, "root")

@@ -105,8 +105,23 @@ class View(NamedTuple):
 
 
 def view(problem: Equation, y0: PyTree) -> View:
-    """The user's pytrees, or vectors of reals where any of them is complex."""
-    y0, pack = constant(y0), problem.unknowns.pack
-    if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(y0)):
-        return View(problem.F, pack(y0), lambda x: x)
-    return View(lambda y, parameters: problem.call(y, parameters)[0], y0, pack)
+    """The user's pytrees; vectors of reals where unknowns or values are complex or of several types, which
+    lineax does not take."""
+    return _as_it_is(problem, y0) if problem.plain else _as_vectors(problem, y0)
+
+
+def view_of_leaves(problem: Equation, y0: PyTree) -> View:
+    """The user's pytrees, or vectors of reals where any of them is complex: for optax, which looks at each
+    leaf by itself."""
+    complex_ = any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(y0))
+    return _as_vectors(problem, y0) if complex_ else _as_it_is(problem, y0)
+
+
+def _as_vectors(problem, y0):
+    return View(problem.F, problem.unknowns.pack(constant(y0)), lambda x: x)
+
+
+def _as_it_is(problem, y0):
+    return View(
+        lambda y, parameters: problem.call(y, parameters)[0], constant(y0), problem.unknowns.pack
+    )

@@ -18,11 +18,18 @@ from jaxtyping import Array, PyTree
 
 
 class Packing(NamedTuple):
-    """How a pytree lies in a vector of real numbers."""
+    """How a pytree lies in a vector of real numbers.
+
+    dtype: of the vector, that of the highest precision in the tree; coarsest: of the lowest. plain: the tree
+    has one type, and that is real.
+    """
 
     pack: Callable[[PyTree], Array]
     unpack: Callable[[Array], PyTree]
     size: int
+    dtype: np.dtype
+    coarsest: np.dtype
+    plain: bool
 
 
 def packing(tree: PyTree, name: str) -> Packing:
@@ -47,7 +54,8 @@ def packing(tree: PyTree, name: str) -> Packing:
         leaves = [_of_reals(p, s, d) for p, s, d in zip(pieces, shapes, dtypes, strict=True)]
         return jax.tree.unflatten(structure, leaves)
 
-    return Packing(pack, unpack, ends[-1])
+    coarsest = max((jnp.finfo(d) for d in dtypes), key=lambda info: info.eps).dtype
+    return Packing(pack, unpack, ends[-1], real, coarsest, {*dtypes} == {real})
 
 
 def inexact(tree: PyTree, name: str) -> PyTree:
