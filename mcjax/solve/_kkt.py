@@ -126,6 +126,8 @@ def system(kkt: KKT, x: PyTree, args: Any, name: str, slope: Callable | None = N
 
     h, m_equal = vector(traced[1], "equality")
     g, m_above = vector(traced[2], "inequality")
+    if m_above and any(map(jnp.iscomplexobj, jax.tree.leaves(traced[2].out_struct))):
+        raise TypeError(f"{name}: inequality ≥ 0 is of real numbers; split complex ones")
     parameters = tuple(jax.tree.leaves(eqx.filter((traced, args), eqx.is_array)))
     counts = (m_equal, m_above)
     return System(value, slopes, h, g, lower, upper, unknowns, counts, slope is None, parameters)

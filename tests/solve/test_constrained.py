@@ -196,6 +196,10 @@ def test_bad_input():
         constrained_minimise(lambda x, p: x, None, jnp.ones(2))
     with pytest.raises(ValueError, match="bounds must be numbers or pytrees like x"):
         constrained_minimise(scalar, None, jnp.ones(2), 0.0, lower=[0.0, 0.0])
+    with pytest.raises(TypeError, match="inequality ≥ 0 is of real numbers"):
+        constrained_minimise(
+            scalar, None, jnp.ones(1), 0.0, inequality=lambda x, p: jax.lax.complex(x, x)
+        )
     with pytest.raises(ValueError, match=r"a bound of shape \(3,\) for x of shape \(2,\)"):
         constrained_minimise(scalar, None, jnp.ones(2), 0.0, upper=jnp.ones(3))
 
