@@ -11,10 +11,10 @@ for w = (x, λ, μ), with no inequality left in them:
 
 A constraint is active where its branch is taken. c and d are any positive numbers at a solution, where
 one of the two compared is 0, but near it they decide, and they have units: c_j is a curvature of L along
-x_j, which makes ∇L/c Newton's step in that number alone, and d_i = 1 / Σ_j (∂g_i/∂x_j)²/c_j is the
-multiplier that costs a unit of g_i. So no unit of f, x or g moves the active set. c_j is the sum of what
-L_jj is made of in size, and √ε of what ∇L_j is made of and of its change over x, each over the size of
-x_j: where L is linear in x_j, any slope above rounding leads to the bound.
+x_j, which makes ∇L/c a step like Newton's, and d_i = 1 / Σ_j (∂g_i/∂x_j)²/c_j is the multiplier that
+costs a unit of g_i. So no unit of f, x or g moves the active set. c_j is, over the size of x_j, what ∇L_j
+changes by over x, and ε^(1/4) of what it is made of: L_jj alone is 0 in a product, and then an error of
+∇L would reach any bound. Where L is linear in x, a slope above ε^(1/4) of its terms does.
 
 Multipliers have the unit of f over that of their constraint. So f, h and g are taken in units first, of
 what they change by as x changes by its own size: a multiplier is then a number like another.
@@ -72,7 +72,7 @@ class Point(NamedTuple):
 
 
 class Sides(NamedTuple):
-    """Which constraints are active, and c, the curvature of L along each number of x."""
+    """Which constraints are active, and the curvature of L along each number of x, in size."""
 
     lower: Array
     upper: Array
@@ -228,13 +228,14 @@ def sides(parts: System, w: Point, args) -> Sides:
     x, size = w.x, jnp.abs(w.x) + FLOOR
     terms, push = jax.linearize(lambda x: _slopes(parts, w._replace(x=x), args), x)
     H = jnp.abs(jacobian(push, x)).sum(0)
-    slope, made_of = terms.sum(0), jnp.abs(terms).sum(0) + (H * size[:, None]).sum(0)
-    c = jnp.diag(H) + jnp.finfo(x.dtype).eps ** 0.5 * made_of / size
-    c = jnp.where(c > 0, c, 1)
+    slope, made_of, turn = terms.sum(0), jnp.abs(terms).sum(0), (H * size[:, None]).sum(0)
+    small = jnp.finfo(x.dtype).eps ** 0.25
+    c, curvature = turn + small * made_of, jnp.diag(H) * size + small**2 * (made_of + turn)
+    c, curvature = (jnp.where(a > 0, a / size, 1) for a in (c, curvature))
     low, high = slope > c * (x - parts.lower), -slope > c * (parts.upper - x)
     g, push = jax.linearize(lambda x: parts.inequality(x, args), x)
     cheap = (jacobian(push, x) ** 2 / c[None, :]).sum(1)
-    return Sides(low, high, w.inequality * jnp.where(cheap > 0, cheap, 1) > g, c)
+    return Sides(low, high, w.inequality * jnp.where(cheap > 0, cheap, 1) > g, curvature)
 
 
 def residual(parts: System, w: Point, args, active) -> Point:
