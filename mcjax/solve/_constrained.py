@@ -15,7 +15,7 @@ from .._core._constant import constant
 from ._active_set import ActiveSet, active_set
 from ._apart import apart
 from ._attach import attach
-from ._certificate import STATUS, Certificate, certify, tolerance
+from ._certificate import FLOOR, STATUS, Certificate, certify, tolerance
 from ._compiled import compiled
 from ._equation import varying_as
 from ._kkt import KKT, Point, System, conditions, in_units, lagrangian_slope, system
@@ -152,27 +152,36 @@ class _Posed(NamedTuple):
 
 
 class _State(NamedTuple):
-    x: PyTree
-    equality: Array
-    above: Array
+    w: Point
     penalty: Array
-    violation: Array
+    moved: Array
+    best: tuple[Array, Point]
+    over: Array
     steps: Array
     rounds: Array
 
 
 def _augmented_lagrangian(problem: _Posed, solver, start, max_steps):
-    """min f - λ·h + ρ/2 ‖h‖² + Σ (max(0, μ - ρ c)² - μ²) / 2ρ over x; then λ - ρ h, max(0, μ - ρ c)."""
+    """min f - λ·h + ρ/2 ‖h‖² + Σ (max(0, μ - ρ c)² - μ²) / 2ρ over x; then λ - ρ h, max(0, μ - ρ c).
+
+    What multipliers change by, over ρ, is h and min(c, μ/ρ): ρ is raised where that does not fall fast.
+    But x is found to √ε, and multipliers to ρ √ε: not where it is below √ε, and to ε^(-1/4) at most.
+    That change is 0 where μ is and c > 0, whatever ∇f. So the rounds end, and the best is returned, by
+    the residual of the conditions of Karush, Kuhn and Tucker. One of 1/√ε is of a search that ran off,
+    along an f with no minimum at that ρ: its round does not count, and ends all at the largest ρ.
+    """
     x0, args = constant((start[0], problem.args))
     parts, units = in_units(constant(problem.parts), problem.parts.unknowns.pack(x0), args)
     unknowns, (m_equal, m_above), f = parts.unknowns, parts.counts, parts.value
     assert f is not None
+    vector, tol = unknowns.pack(x0), default_tolerance(x0)
+    size, most = jnp.abs(vector) + FLOOR, tol**-0.5
 
     def inequalities(x):
         pieces = [parts.inequality(x, args)]
         for bound, side in ((parts.lower, 1), (parts.upper, -1)):
             there = jnp.isfinite(bound)
-            pieces.append(jnp.where(there, side * (x - jnp.where(there, bound, 0)), 1))
+            pieces.append(jnp.where(there, side * (x - jnp.where(there, bound, 0)) / size, 1))
         return jnp.concatenate(pieces)
 
     def lagrangian(y, state):
@@ -183,46 +192,45 @@ def _augmented_lagrangian(problem: _Posed, solver, start, max_steps):
         return f(x, args) + (rho / 2 * h - lam) @ h + ((outside**2) - mu**2).sum() / (2 * rho)
 
     def step(s: _State):
+        (x, lam, mu), rho = s.w, s.penalty
+        fixed = (lam, mu, rho)
         found = optx.minimise(
-            lagrangian,
-            solver,
-            s.x,
-            (s.equality, s.above, s.penalty),
-            max_steps=max_steps,
-            throw=False,
+            lagrangian, solver, unknowns.unpack(x), fixed, max_steps=max_steps, throw=False
         )
-        sane = jnp.isfinite(unknowns.pack(found.value)).all()
-        y = jax.tree.map(lambda new, old: jnp.where(sane, new, old), found.value, s.x)
-        x = unknowns.pack(y)
+        x = unknowns.pack(found.value)
+        slope = jax.grad(lambda x: lagrangian(unknowns.unpack(x), fixed))(x)
         h, c = parts.equality(x, args), inequalities(x)
-        violation = jnp.concatenate(
-            [jnp.abs(h), jnp.abs(jnp.minimum(c, s.above / s.penalty))]
-        ).max()
-        worse = violation > s.violation / 4
+        w = Point(x, lam - rho * h, jnp.maximum(mu - rho * c, 0))
+        moved = _largest(h, (mu - w.inequality) / rho)
+        residual = _largest(slope * size, h, jnp.minimum(c, w.inequality))
+        lost = ~(residual < 1 / tol)
+        slow = lost | ((moved > s.moved / 4) & (moved > tol))
         return _State(
-            y,
-            s.equality - s.penalty * h,
-            jnp.maximum(s.above - s.penalty * c, 0),
-            jnp.where(worse, jnp.minimum(10 * s.penalty, 1e8), s.penalty),
-            violation,
+            _where(lost, s.w, w),
+            jnp.where(slow, jnp.minimum(10 * rho, most), rho),
+            jnp.where(lost, s.moved, moved),
+            _where((residual < s.best[0]) & ~lost, (residual, w), s.best),
+            lost & (rho >= most),
             s.steps + found.stats["num_steps"],
             s.rounds + 1,
         )
 
     def go_on(s: _State):
-        return (s.rounds < _OUTER) & (s.violation > default_tolerance(x0))
+        return (s.rounds < _OUTER) & (s.best[0] > tol**0.75) & ~s.over
 
-    n, dtype = unknowns.size, unknowns.pack(x0).dtype
-    zero = jnp.zeros((), dtype)
-    first = _State(
-        x0,
-        jnp.zeros(m_equal, dtype),
-        jnp.zeros(m_above + 2 * n, dtype),
-        zero + 10,
-        zero + jnp.inf,
-        jnp.zeros((), int),
-        jnp.zeros((), int),
-    )
+    zeros = partial(jnp.zeros, dtype=vector.dtype)
+    w = Point(vector, zeros(m_equal), zeros(m_above + 2 * unknowns.size))
+    far, none = zeros(()) + jnp.inf, jnp.zeros((), int)
+    first = _State(w, zeros(()) + 10, far, (far, w), jnp.zeros((), bool), none, none)
     last = lax.while_loop(go_on, step, first)
-    x = jnp.clip(unknowns.pack(last.x), parts.lower, parts.upper)
-    return units.out(Point(x, last.equality, last.above[:m_above])), last.steps
+    x, lam, mu = last.best[1]
+    x = jnp.clip(x, parts.lower, parts.upper)
+    return units.out(Point(x, lam, mu[:m_above])), last.steps
+
+
+def _largest(*vectors):
+    return jnp.abs(jnp.concatenate(vectors)).max()
+
+
+def _where(which, one, other):
+    return jax.tree.map(lambda a, b: jnp.where(which, a, b), one, other)

@@ -143,6 +143,55 @@ def test_hock_schittkowski(problem):
     np.testing.assert_allclose(envelope, true_envelope, atol=1e-8)
 
 
+def hs43(x, p):
+    f = x[0] ** 2 + x[1] ** 2 + 2 * x[2] ** 2 + x[3] ** 2 - 5 * x[0] - 5 * x[1] - 21 * x[2]
+    g = [
+        8 - x @ x - x[0] + x[1] - x[2] + x[3],
+        10 - x[0] ** 2 - 2 * x[1] ** 2 - x[2] ** 2 - 2 * x[3] ** 2 + x[0] + x[3],
+        5 - 2 * x[0] ** 2 - x[1] ** 2 - x[2] ** 2 - 2 * x[0] + x[1] + x[3],
+    ]
+    return f + 7 * x[3], jnp.stack(g)
+
+
+def hs37(x, p):
+    length = x @ jnp.array([1.0, 2, 2])
+    return -x.prod(), jnp.stack([72 - length, length])
+
+
+def convex(x, p):
+    """Twenty half spaces around 0, which is strictly inside: the last of twenty draws was lost."""
+    rng = np.random.default_rng(11)
+    for _ in range(20):
+        M, c, A = rng.normal(size=(8, 8)), rng.normal(size=8) * 3, rng.normal(size=(20, 8))
+        b = 0.2 + np.abs(rng.normal(size=20))
+    return x @ (M @ M.T + np.eye(8)) @ x / 2 + c @ x, b - A @ x
+
+
+@pytest.mark.parametrize(
+    "problem, x0, bounds",
+    [
+        pytest.param(hs43, np.zeros(4), {}, id="HS43"),
+        pytest.param(hs37, np.full(3, 10.0), {"lower": 0.0, "upper": 42.0}, id="HS37"),
+        pytest.param(convex, np.zeros(8), {}, id="convex"),
+    ],
+)
+def test_conditions_hold_from_a_standard_start(problem, x0, bounds):
+    """Of f and g in JAX's own derivatives: ∇f = Cᵀ μ + bounds', all of a sign, and complementary."""
+    found = constrained_minimise(
+        lambda x, p: problem(x, p)[0], None, jnp.array(x0),
+        inequality=lambda x, p: problem(x, p)[1], **bounds,
+    )  # fmt: skip
+    x, mu, bound = found.value, found.multipliers.inequality, found.multipliers.bound
+    slope, C = jax.jacrev(problem)(x, None)
+    g = problem(x, None)[1]
+    rounding = 1e4 * EPS * jnp.abs(slope).max()  # Newton's last step, times the condition number
+    np.testing.assert_allclose(slope, C.T @ mu + bound, rtol=0, atol=rounding)
+    np.testing.assert_allclose(jnp.minimum(mu, g), 0, atol=rounding)
+    ends = [bounds.get(k, x) for k in ("lower", "upper")]
+    away = jnp.where(bound > 0, x - ends[0], jnp.where(bound < 0, ends[1] - x, 0))
+    np.testing.assert_allclose(away, 0, atol=rounding)
+
+
 def scalar(x, p):
     return ((x - p) ** 2).sum()
 
