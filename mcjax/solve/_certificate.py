@@ -52,6 +52,10 @@ class STATUS(eqx.Enumeration):
         "The point is stationary but no minimum: a direction of negative curvature leads down from "
         "it. Start elsewhere."
     )
+    undecided = (
+        "The point is stationary, but constraints are weakly active, and only they may forbid a "
+        "direction of negative curvature: it may be a minimum or a saddle. Start elsewhere to see."
+    )
     nonfinite = "The point, or the function there, is not finite: check the start and its domain."
     infeasible = "The constraints are not met: they may contradict each other."
 

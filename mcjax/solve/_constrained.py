@@ -76,11 +76,16 @@ def constrained_minimise(
 
     Returns:
       a `ConstrainedSolution`, successful only if the conditions hold, y is feasible and no descent is
-      left along the active constraints. Derivatives, of y and the multipliers, are NaN where a
-      constraint is weakly active (`active.strict`) or, by default, where LICQ fails (`active.licq`).
+      left along the active constraints, as the Hessian tells. Weakly active ones are not counted, so
+      that where descent is left their minimum may be called undecided. Where ∇L and the Hessian vanish
+      together it does not tell: a search that ends on the inflection of x³ is called stationary, as
+      the minimum of x⁴ is; with a gradient_error near 1, start elsewhere. Derivatives, of y and the
+      multipliers, are NaN where a constraint is weakly active (`active.strict`) or, by default, where
+      LICQ fails (`active.licq`).
 
     Errors: ε κ(R_w). Cost: up to 30 minimisations, then 10 Jacobians of R and their SVDs.
-    Source: Nocedal and Wright, Numerical Optimization (2006), algorithm 17.4.
+    Sources: Nocedal and Wright, Numerical Optimization (2006), algorithm 17.4; Birgin and Martínez,
+    Practical Augmented Lagrangian Methods (2014), chapter 4, of when to raise ρ.
     """
     y0, args = unknown(y0, "constrained_minimise"), arrays(args)
     tol = default_tolerance(y0)
@@ -137,7 +142,8 @@ def finish(parts: System, w: Point, args, on_singular, throw, stats) -> Constrai
 def _status(certificate: Certificate, active: ActiveSet):
     tol = tolerance(certificate.residual.dtype)
     down = active.curvature < -(jnp.finfo(active.curvature.dtype).eps ** 0.5)
-    status = STATUS.where(certificate.stationary & down, STATUS.saddle, certificate.status)
+    saddle = STATUS.where(active.strict, STATUS.saddle, STATUS.undecided)
+    status = STATUS.where(certificate.stationary & down, saddle, certificate.status)
     infeasible = (active.violation > tol) & (status != STATUS.nonfinite)
     return STATUS.where(infeasible, STATUS.infeasible, status)
 

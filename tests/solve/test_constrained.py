@@ -236,7 +236,15 @@ def test_failures_have_names():
             throw=False,
         )  # fmt: skip
 
+    @jax.jit
+    def weak():
+        """x₀ x₁ is least at 0, and negative where a bound of no multiplier forbids it."""
+        return constrained_minimise(
+            lambda x, p: x[0] * x[1], None, jnp.ones(2), lower=0.0, throw=False
+        )
+
     assert infeasible().certificate.status == STATUS.infeasible
+    assert weak().certificate.status == STATUS.undecided
     assert not dependent().active.licq
 
 
