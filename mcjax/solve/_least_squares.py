@@ -53,7 +53,8 @@ def least_squares(
       progress: show steps, values and lengths of steps on stderr; off under vmap.
 
     Returns:
-      a `Solution`, successful only if its certificate says stationary. aux is differentiable.
+      a `Solution`, successful only if its certificate says stationary, as in `minimise`: where the
+      gradient and H are both zero to rounding it cannot tell. aux is differentiable.
 
     Errors: ε κ(H) in y and its derivatives where the certificate's gradient_error says so.
     Cost: the solver's, and polish + 2 Hessians with their SVDs; without a solver, a step of Newton's

@@ -57,8 +57,9 @@ def minimise(
     Returns:
       a `Solution`, successful only if its certificate says stationary: no saddle, no maximum, as the
       Hessian tells. Where ∇f and H are both zero to rounding it does not tell: a start at the top of -x⁴, or
-      on the inflection of x³, stays there and is called stationary, as the minimum of x⁴ is; with
-      smallest_singular_value 0 and no step taken, start elsewhere. aux is differentiable.
+      on the inflection of x³, stays there and is called stationary, as the minimum of x⁴ is, and so is
+      where a search for the infimum of e^-x ends, far out. smallest_singular_value is 0 there: start
+      elsewhere. aux is differentiable.
 
     Errors: ε κ(H) in y and its derivatives where the certificate's gradient_error says so.
     Cost: the solver's, and polish + 2 Hessians with their SVDs; without a solver, a step of Newton's
