@@ -76,12 +76,11 @@ def constrained_minimise(
 
     Returns:
       a `ConstrainedSolution`, successful only if the conditions hold, y is feasible and no descent is
-      left along the active constraints, as the Hessian tells. Weakly active ones are not counted, so
-      that where descent is left their minimum may be called undecided. Where ∇L and the Hessian vanish
-      together it does not tell: a search that ends on the inflection of x³ is called stationary, as
-      the minimum of x⁴ is; with a gradient_error near 1, start elsewhere. Derivatives, of y and the
-      multipliers, are NaN where a constraint is weakly active (`active.strict`) or, by default, where
-      LICQ fails (`active.licq`).
+      left along the active constraints, as the Hessian tells. Weakly active ones are not counted: a
+      minimum that they alone make is called undecided. Where ∇L and the Hessian vanish together it does
+      not tell: a search that ends on the inflection of x³ is called stationary, as the minimum of x⁴ is;
+      with a gradient_error near 1, start elsewhere. Derivatives, of y and the multipliers, are NaN where
+      a constraint is weakly active (`active.strict`) or, by default, where LICQ fails (`active.licq`).
 
     Errors: ε κ(R_w). Cost: up to 30 minimisations, then 10 Jacobians of R and their SVDs.
     Sources: Nocedal and Wright, Numerical Optimization (2006), algorithm 17.4; Birgin and Martínez,
